@@ -263,10 +263,13 @@ type Files interface {
 	SetProc(name, value string) error
 	// Mount mounts a kernel file system on target, which it makes if need be.
 	Mount(m Mount) error
-	// UtmpDead marks the utmp records of a dead process [BusyBox 3.19]. It never makes the
-	// file.
-	UtmpDead(pid PID, now time.Time)
+	// WriteAt writes into a file that exists, at an offset from its start in bytes, or at its
+	// end if the offset is AtEnd. It never makes a file.
+	WriteAt(path string, b []byte, off int64) error
 }
+
+// AtEnd is the offset of WriteAt that appends.
+const AtEnd = -1
 
 // MaxFile is the largest file ReadFile reads, in bytes: an inittab of a million lines fits.
 const MaxFile = 64 << 20
