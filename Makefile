@@ -1,0 +1,101 @@
+# Everything is built, booted and tested from here; `make help` lists the targets.
+#
+# Variables, to be given on the command line:
+#   ARCH=amd64      of the guest or the image: amd64, arm64, arm, riscv64
+#   OUT=FILE        where `make image` puts the image
+#   KERNEL=FILE     a kernel of your own for `make run`, instead of Debian's
+#   MEM=256         memory of `make run`'s guest, in MiB
+#   APPEND="..."    more words for its kernel command line
+#   ACCEL=tcg       QEMU's accelerator; kvm is never taken unasked, for it is not always sound
+#   DESTDIR=DIR     root of the tree that `make install` installs into
+#   VERSION=...     what `init --version` says; if not given, git's description of the commit
+
+ARCH    ?= amd64
+OUT     ?= build/image-$(ARCH).cpio.gz
+KERNEL  ?= build/kernels/$(ARCH)/vmlinuz
+MEM     ?= 256
+ACCEL   ?= tcg
+VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := build
+
+# How the programs that go into an image are built: nothing in them depends on where or when.
+#
+# The GODEBUG settings are not for debugging. disablethp: on a machine of 512 MiB or more the heap
+# would otherwise take huge pages, at three times the time to the first action and twice the
+# memory. containermaxprocs, updatemaxprocs: the runtime would keep files of the cpu cgroup open,
+# which then cannot be unmounted. This way of setting them replaces all //go:debug lines.
+GODEBUGS := disablethp=1,containermaxprocs=0,updatemaxprocs=0
+LDFLAGS   = -s -w -X runtime.godebugDefault=$(GODEBUGS) -X main.version=$(VERSION)
+GOBUILD   = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) GOARM=7 GOAMD64=v1 GOARM64=v8.0 GOFLAGS= \
+            go build -trimpath -buildvcs=false -ldflags='$(LDFLAGS)'
+
+# Programs of this machine, as the fetcher knows them.
+QEMU_amd64 := program:qemu-system-x86_64
+QEMU_arm64 := program:qemu-system-aarch64
+TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:cc program:busybox program:unshare
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: init ## build the programs for ARCH into build/
+
+.PHONY: init
+init: build/init-$(ARCH) ## build init for ARCH: build/init-ARCH, which is reboot, halt, poweroff too
+
+# Go knows best what is up to date.
+build/init-%: FORCE
+	@echo "build   $@"
+	@$(call GOBUILD,$*) -o $@ ./cmd/init
+
+.PHONY: image
+image: $(OUT) ## make the initramfs for ARCH: OUT=FILE, else build/image-ARCH.cpio.gz
+
+BUSYBOX = build/busybox/$(ARCH)
+IMAGE   = --arch $(ARCH) --init build/init-$(ARCH) --busybox $(BUSYBOX) --compress gzip \
+          --tree initramfs/files
+
+$(OUT): build/init-$(ARCH) $(BUSYBOX) FORCE
+	@echo "image   $@"
+	@go run ./initramfs $(IMAGE) --output $@
+
+build/demo-$(ARCH).cpio.gz: build/init-$(ARCH) $(BUSYBOX) FORCE
+	@echo "image   $@"
+	@go run ./initramfs $(IMAGE) --overlay initramfs/demo --output $@
+
+build/busybox/%:
+	@go run ./test/fetch --arch $* busybox
+
+build/kernels/%/vmlinuz:
+	@go run ./test/fetch --arch $* kernel
+
+# By the environment, words with quotes in them reach the program as they are.
+run: export APPEND := $(APPEND)
+
+.PHONY: run
+run: $(OUT) build/demo-$(ARCH).cpio.gz ## boot it in QEMU; without a terminal the demo, which powers off
+	@$(if $(QEMU_$(ARCH)),,$(error make run: ARCH=$(ARCH) can be built but not run: want amd64 or arm64))
+	@go run ./test/fetch --arch $(ARCH) $(QEMU_$(ARCH)) $(if $(filter build/%,$(KERNEL)),kernel)
+	@go build -o build/boot ./test/qemu/boot
+	@exec build/boot --arch $(ARCH) --kernel $(KERNEL) --memory $(MEM) --accel $(ACCEL) \
+		--append "$$APPEND" --initrd $(OUT) --demo build/demo-$(ARCH).cpio.gz
+
+.PHONY: deps
+deps: ## get what tests and run need: QEMU, a C compiler; kernels and BusyBox into build/
+	@go run ./test/fetch --arch amd64 $(TEST_NEEDS) kernel busybox
+	@go run ./test/fetch --arch arm64 kernel busybox
+
+.PHONY: clean
+clean: ## remove what was built, but not what was downloaded
+	@rm -rf build/init-* build/boot build/*.cpio.gz build/bench*
+
+.PHONY: distclean
+distclean: ## remove build/ altogether
+	@rm -rf build
