@@ -102,9 +102,6 @@ type Processes interface {
 	Setsid() error
 	// Chdir changes PID 1's working directory, which its children inherit.
 	Chdir(dir string) error
-	// InitialNamespace reports whether PID 1 is the machine's own and not a container's.
-	// When the machine's PID 1 exits, the kernel panics.
-	InitialNamespace() bool
 }
 
 // PID is a process number.
@@ -285,7 +282,8 @@ type Mount struct {
 // Machine is the machine itself.
 type Machine interface {
 	// RebootSelf calls reboot(2) in PID 1 itself: for CadOn and CadOff, which return, and
-	// as the last resort for the others.
+	// as the last resort for the others. In a PID namespace CadOff is EINVAL, or EPERM
+	// without CAP_SYS_BOOT, so it also tells whether the machine is PID 1's own.
 	RebootSelf(cmd RebootCmd) error
 	// LoopbackUp brings up the interface lo.
 	LoopbackUp() error

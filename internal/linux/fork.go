@@ -1,0 +1,246 @@
+package linux
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// child is all that a forked child needs, made before the fork, for the child must not allocate.
+type child struct {
+	// One system call, if call is set; the child exits with its errno.
+	call bool
+	nr   uintptr
+	args [4]uintptr
+
+	// Otherwise a program. All slices end with nil, and are one longer than what they hold.
+	paths   []*byte   // to try in turn, execvp(3)
+	argv    []*byte   // its arguments
+	scripts [][]*byte // per path, the arguments of /bin/sh if the file is a script without "#!"
+	env     []*byte
+	sh      *byte
+	tty     *byte // or nil
+	takeTTY bool
+	core    bool
+	termios unix.Termios
+	nofile  *unix.Rlimit // or nil
+	lift    unix.Rlimit  // no limit
+	report  int          // where to write a failure
+
+	clearsHandlers bool // the kernel resets signal handlers at the fork
+	clone3         cloneArgs
+	failed         startReport
+}
+
+// cloneArgs is struct clone_args of clone3(2), first version.
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
+}
+
+// startReport is what a child writes when its program cannot be started.
+type startReport struct {
+	pid   int32
+	stage uint16
+	errno uint16
+}
+
+const startReportSize = int(unsafe.Sizeof(startReport{}))
+
+// The exit codes of children that did not get to their program [BusyBox 3.6, 3.17].
+const (
+	exitNoTTY  = 1
+	exitNoExec = 255
+)
+
+// How often opening a terminal is tried [BusyBox 3.5].
+const ttyTries = 5
+
+// sigset is the kernel's set of 64 signals.
+type sigset uint64
+
+const sigsetSize = unsafe.Sizeof(sigset(0))
+
+// forkChild forks, by a plain copy of this process rather than as vfork(2) does: with vfork the
+// parent stands still until the child has executed its program, and a program on a disk that does
+// not answer would stop PID 1.
+//
+// The child runs on a copy of this stack, with no other thread: it must not allocate, grow the
+// stack, take a lock or return. Hence nosplit, and raw system calls only. All signals are blocked
+// across the fork, because a Go handler in the child would look for threads that are not there.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func forkChild(c *child) (pid uintptr, errno syscall.Errno) {
+	all, old := ^sigset(0), sigset(0)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+		uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), sigsetSize, 0, 0)
+	if c.clearsHandlers {
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE3,
+			uintptr(unsafe.Pointer(&c.clone3)), unsafe.Sizeof(c.clone3), 0, 0, 0, 0)
+	} else {
+		// The order of the other arguments differs by architecture; all are zero.
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	}
+	if errno != 0 || pid != 0 {
+		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+			uintptr(unsafe.Pointer(&old)), 0, sigsetSize, 0, 0)
+		return pid, errno
+	}
+
+	code := uintptr(exitNoExec)
+	if c.call {
+		_, _, errno = syscall.RawSyscall6(c.nr, c.args[0], c.args[1], c.args[2], c.args[3], 0, 0)
+		code = uintptr(errno)
+	} else {
+		c.exec()
+		if c.failed.stage == uint16(kernel.StageTTY) {
+			code = exitNoTTY
+		}
+	}
+	for {
+		syscall.RawSyscall6(unix.SYS_EXIT_GROUP, code, 0, 0, 0, 0, 0)
+	}
+}
+
+// exec prepares the child and executes its program. It returns if that fails, with the failure
+// reported. The order is that of BusyBox's child [BusyBox 3.3].
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func (c *child) exec() {
+	if !c.clearsHandlers {
+		var dfl [4]uint64 // a struct sigaction of zeros: SIG_DFL, on every architecture
+		for sig := uintptr(1); sig <= 64; sig++ {
+			syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&dfl)),
+				0, sigsetSize, 0, 0)
+		}
+	}
+	syscall.RawSyscall6(unix.SYS_SETSID, 0, 0, 0, 0, 0, 0)
+	if c.tty != nil {
+		if errno := openStdio(c.tty); errno != 0 {
+			c.fail(kernel.StageTTY, errno)
+			return
+		}
+	}
+	if c.takeTTY {
+		// Argument 0: do not steal it from a session that has it [BusyBox 3.8].
+		syscall.RawSyscall6(unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0, 0, 0, 0)
+	}
+	if _, _, e := syscall.RawSyscall6(unix.SYS_IOCTL, 0, unix.TCGETS,
+		uintptr(unsafe.Pointer(&c.termios)), 0, 0, 0); e == 0 {
+		sane(&c.termios)
+		syscall.RawSyscall6(unix.SYS_IOCTL, 0, unix.TCSETS,
+			uintptr(unsafe.Pointer(&c.termios)), 0, 0, 0)
+	}
+	if c.core {
+		syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE,
+			uintptr(unsafe.Pointer(&c.lift)), 0, 0, 0)
+	}
+	if c.nofile != nil {
+		syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE,
+			uintptr(unsafe.Pointer(c.nofile)), 0, 0, 0)
+	}
+	none := sigset(0)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+		uintptr(unsafe.Pointer(&none)), 0, sigsetSize, 0, 0)
+	c.fail(kernel.StageExec, execvp(c))
+}
+
+// openStdio makes a terminal descriptors 0 to 2. It is opened without waiting for a carrier, and
+// becomes the controlling terminal of the session leader that calls this, unless another session
+// has it [BusyBox 3.5].
+//
+//go:nosplit
+//go:norace
+func openStdio(path *byte) syscall.Errno {
+	// The free descriptor with the lowest number is the one that open returns.
+	syscall.RawSyscall6(unix.SYS_CLOSE, 0, 0, 0, 0, 0, 0)
+	const at = ^uintptr(0) - 99 // AT_FDCWD, -100
+	var errno syscall.Errno
+	for range ttyTries {
+		_, _, errno = syscall.RawSyscall6(unix.SYS_OPENAT, at, uintptr(unsafe.Pointer(path)),
+			unix.O_RDWR|unix.O_NONBLOCK, 0, 0, 0)
+		if errno == 0 {
+			break
+		}
+	}
+	if errno != 0 {
+		return errno
+	}
+	syscall.RawSyscall6(unix.SYS_FCNTL, 0, unix.F_SETFL, 0, 0, 0, 0)
+	syscall.RawSyscall6(unix.SYS_DUP3, 0, 1, 0, 0, 0, 0)
+	syscall.RawSyscall6(unix.SYS_DUP3, 0, 2, 0, 0, 0, 0)
+	return 0
+}
+
+// execvp tries the paths in turn and returns the errno of execvp(3): it goes on to the next
+// directory where there is no such file, or none that may be executed, and says EACCES in the end
+// if there was one of those.
+//
+//go:nosplit
+//go:norace
+func execvp(c *child) syscall.Errno {
+	errno, denied := syscall.ENOENT, false
+	for i := range c.paths {
+		errno = execve(c.paths[i], &c.argv[0], &c.env[0])
+		switch errno {
+		case syscall.ENOEXEC:
+			errno = execve(c.sh, &c.scripts[i][0], &c.env[0])
+			return errno
+		case syscall.EACCES:
+			denied = true
+		case syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE, syscall.ENODEV, syscall.ETIMEDOUT:
+		default:
+			return errno
+		}
+	}
+	if denied {
+		return syscall.EACCES
+	}
+	return errno
+}
+
+//go:nosplit
+//go:norace
+func execve(path *byte, argv, env **byte) syscall.Errno {
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)),
+		uintptr(unsafe.Pointer(argv)), uintptr(unsafe.Pointer(env)), 0, 0, 0)
+	return errno
+}
+
+//go:nosplit
+//go:norace
+func (c *child) fail(stage kernel.Stage, errno syscall.Errno) {
+	pid, _, _ := syscall.RawSyscall6(unix.SYS_GETPID, 0, 0, 0, 0, 0, 0)
+	c.failed = startReport{pid: int32(pid), stage: uint16(stage), errno: uint16(errno)}
+	syscall.RawSyscall6(unix.SYS_WRITE, uintptr(c.report),
+		uintptr(unsafe.Pointer(&c.failed)), unsafe.Sizeof(c.failed), 0, 0, 0)
+}
+
+// sane is the state of a terminal that init's children expect [BusyBox 1.18].
+//
+//go:nosplit
+//go:norace
+func sane(t *unix.Termios) {
+	t.Cc[unix.VINTR] = 3
+	t.Cc[unix.VQUIT] = 28
+	t.Cc[unix.VERASE] = 127
+	t.Cc[unix.VKILL] = 21
+	t.Cc[unix.VEOF] = 4
+	t.Cc[unix.VSTART] = 17
+	t.Cc[unix.VSTOP] = 19
+	t.Cc[unix.VSUSP] = 26
+	t.Line = 0
+	t.Cflag &= unix.CBAUD | unix.CBAUDEX | unix.CSIZE | unix.CSTOPB | unix.PARENB | unix.PARODD |
+		unix.CRTSCTS
+	t.Cflag |= unix.CREAD | unix.HUPCL | unix.CLOCAL
+	t.Iflag = unix.ICRNL | unix.IXON | unix.IXOFF
+	t.Oflag = unix.OPOST | unix.ONLCR
+	t.Lflag = unix.ISIG | unix.ICANON | unix.ECHO | unix.ECHOE | unix.ECHOK | unix.ECHOCTL |
+		unix.ECHOKE | unix.IEXTEN
+}

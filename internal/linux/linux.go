@@ -1,0 +1,102 @@
+// Package linux is the seam over the running kernel.
+//
+// All goroutines of PID 1 but the main one live here, and all its system calls. The calls that
+// wait are Next and nothing else.
+package linux
+
+import (
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// maxStack ends a runaway recursion with a trace before it has eaten a small machine's memory.
+// The runtime's own limit is a gigabyte.
+const maxStack = 16 << 20
+
+// gcPercent keeps the heap small: a PID 1 allocates little and lives long.
+const gcPercent = 20
+
+// Kernel is the running kernel. It is used by one goroutine only.
+type Kernel struct {
+	signals signals
+	poll    poller
+	timer   *time.Timer
+	views   views
+	starts  startReports
+	log     *logger
+	env     []string
+	tidy    tidy
+
+	boot     time.Time     // an instant of the runtime's clock,
+	bootAge  time.Duration // and the time since boot at that instant
+	nofile   *unix.Rlimit  // what Go's runtime has changed, or nil
+	oldClone bool          // clone3(2) is not to be had
+}
+
+var _ kernel.Kernel = (*Kernel)(nil)
+
+// Open takes every signal, and what else must be done before anything can go wrong. It is the
+// first thing PID 1 does, and it cannot fail: what is missing is missing when it is asked for.
+func Open() *Kernel {
+	// A Go program that has not asked for a signal such as TERM or QUIT dies of it, and the
+	// kernel panics. With no list, Notify asks for all of them. Nobody reads this channel.
+	signal.Notify(make(chan os.Signal, 1))
+	k := &Kernel{boot: time.Now(), log: newLogger()}
+	k.signals.listen()
+
+	debug.SetGCPercent(gcPercent)
+	debug.SetMaxStack(maxStack)
+	debug.SetPanicOnFault(true)
+	closeOnExec()
+
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) == nil {
+		k.bootAge = time.Duration(ts.Nano())
+	}
+	k.timer = time.NewTimer(time.Hour)
+	k.timer.Stop()
+	return k
+}
+
+// closeOnExec keeps what PID 1 has inherited beyond standard input and output from its children.
+func closeOnExec() {
+	const all = ^uint(0) >> 1
+	if unix.CloseRange(3, all, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	// Before Linux 5.11 there is no such flag. PID 1 starts with few descriptors.
+	for fd := 3; fd < 1024; fd++ {
+		unix.CloseOnExec(fd)
+	}
+}
+
+// Now returns the time since boot, without what the machine has slept since PID 1 started.
+func (k *Kernel) Now() time.Duration { return k.bootAge + time.Since(k.boot) }
+
+// Wall returns the time of day.
+func (k *Kernel) Wall() time.Time { return time.Now() }
+
+// above moves a descriptor out of the way of 0, 1 and 2, which belong to the children.
+func above(fd int, err error) (int, error) {
+	if err != nil || fd > 2 {
+		return fd, err
+	}
+	defer unix.Close(fd)
+	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+}
+
+// again repeats a call that a signal has interrupted.
+func again[T any](f func() (T, error)) (T, error) {
+	for {
+		v, err := f()
+		if err != unix.EINTR {
+			return v, err
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package linux
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+const (
+	tag      = "init: "
+	facility = 3 << 3 // LOG_DAEMON
+	// maxRecord is what fits in a record of the kernel log, with what the kernel adds
+	// (LOG_LINE_MAX of kernel/printk).
+	maxRecord = 960
+	devLog    = "/dev/log"
+)
+
+// logger is the kernel log and syslog behind one logrus logger. Neither is ever waited for.
+type logger struct {
+	*logrus.Logger
+	kmsg   kmsg
+	syslog syslog
+}
+
+func newLogger() *logger {
+	l := &logger{}
+	l.Logger = &logrus.Logger{
+		Out:       &l.kmsg,
+		Formatter: kmsgFormat{},
+		Hooks:     make(logrus.LevelHooks),
+		Level:     logrus.DebugLevel,
+		ExitFunc:  func(int) {}, // PID 1 does not exit
+	}
+	l.Hooks.Add(&l.syslog)
+	return l
+}
+
+// Log writes one line to the kernel log and to syslog.
+func (k *Kernel) Log(level kernel.Level, text string) {
+	k.log.kmsg.open(k)
+	k.log.Log(logrusLevel(level), text)
+}
+
+// NoSyslog stops the copies to syslog.
+func (k *Kernel) NoSyslog() { k.log.syslog.off = true }
+
+func logrusLevel(l kernel.Level) logrus.Level {
+	switch l {
+	case kernel.Error:
+		return logrus.ErrorLevel
+	case kernel.Warning:
+		return logrus.WarnLevel
+	case kernel.Info:
+		return logrus.InfoLevel
+	case kernel.Debug:
+		return logrus.DebugLevel
+	}
+	return logrus.InfoLevel
+}
+
+func syslogLevel(l logrus.Level) int {
+	switch l {
+	case logrus.ErrorLevel:
+		return int(kernel.Error)
+	case logrus.WarnLevel:
+		return int(kernel.Warning)
+	case logrus.DebugLevel:
+		return int(kernel.Debug)
+	}
+	return int(kernel.Info)
+}
+
+// kmsgFormat makes a record of the kernel log. All have level debug, for what the user must see
+// PID 1 has printed on the console itself, and the kernel would print it there a second time.
+type kmsgFormat struct{}
+
+func (kmsgFormat) Format(e *logrus.Entry) ([]byte, error) {
+	text := e.Message
+	if len(text) > maxRecord {
+		text = text[:maxRecord]
+	}
+	return []byte(prefix(int(kernel.Debug)) + tag + text), nil
+}
+
+func prefix(level int) string { return "<" + strconv.Itoa(facility|level) + ">" }
+
+// kmsg is /dev/kmsg. A write is one record and does not wait.
+type kmsg struct {
+	fd    int // 0 not tried, -1 not to be had
+	lost  int
+	clock func() time.Duration
+	next  time.Duration // when to try opening it again
+}
+
+func (w *kmsg) open(k *Kernel) {
+	if w.fd > 0 || k.Now() < w.next {
+		return
+	}
+	// It may come later, with a /dev that the inittab mounts.
+	const retry = 5 * time.Second
+	w.next = k.Now() + retry
+	fd, err := above(unix.Open("/dev/kmsg", unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0))
+	if err != nil {
+		var dev int
+		if dev, err = k.devView(); err == nil {
+			fd, err = above(unix.Openat(dev, "kmsg",
+				unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0))
+		}
+	}
+	if err != nil {
+		return
+	}
+	w.fd = fd
+	// Else the kernel drops all but ten of our lines in five seconds. It refuses this where
+	// the boot line has said something about it, which is then what the user wants.
+	_ = k.SetProc("sys/kernel/printk_devkmsg", "on")
+}
+
+func (w *kmsg) Write(b []byte) (int, error) {
+	if w.fd <= 0 {
+		return len(b), nil
+	}
+	if w.lost > 0 {
+		b = append(b, " ("+strconv.Itoa(w.lost)+" lines before this one were lost)"...)
+	}
+	if _, err := unix.Write(w.fd, b); err != nil {
+		w.lost++
+	} else {
+		w.lost = 0
+	}
+	return len(b), nil
+}
+
+// syslog is the socket of a syslog daemon, in the form that syslog(3) uses.
+type syslog struct {
+	off  bool
+	fd   int // 0 not yet made
+	lost int
+}
+
+// Levels says that the hook is for all.
+func (s *syslog) Levels() []logrus.Level { return logrus.AllLevels }
+
+// Fire sends one line. A daemon that does not read must not stop PID 1: then the line is lost.
+func (s *syslog) Fire(e *logrus.Entry) error {
+	if s.off {
+		return nil
+	}
+	if s.fd == 0 {
+		fd, err := above(unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
+		if err != nil {
+			return nil
+		}
+		s.fd = fd
+	}
+	text := e.Message
+	if s.lost > 0 {
+		text += " (" + strconv.Itoa(s.lost) + " lines before this one were lost)"
+	}
+	line := prefix(syslogLevel(e.Level)) + e.Time.Format(time.Stamp) + " " + tag + text
+	err := unix.Sendto(s.fd, []byte(line), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL,
+		&unix.SockaddrUnix{Name: devLog})
+	switch err {
+	case nil:
+		s.lost = 0
+	case unix.ENOENT, unix.ECONNREFUSED, unix.ENOTDIR:
+		// There is no daemon.
+	default:
+		s.lost++
+	}
+	return nil
+}

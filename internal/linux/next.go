@@ -1,0 +1,131 @@
+package linux
+
+import (
+	"math/bits"
+	"os"
+	"os/signal"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// taken are the signals that PID 1 acts on. Each has a channel of its own with room for one: a
+// shared channel that is full of SIGCHLD would lose the SIGTERM that comes then, and more than
+// one place would count signals, which the kernel does not do either.
+var taken = [...]unix.Signal{
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGTERM,
+	unix.SIGCHLD, unix.SIGCONT, unix.SIGTSTP, unix.SIGPWR, crashSignal,
+}
+
+// signals collects what the runtime delivers.
+type signals struct {
+	ch      [len(taken)]chan os.Signal
+	pending uint64 // bit n-1 is signal n
+}
+
+func (s *signals) listen() {
+	for i, sig := range taken {
+		s.ch[i] = make(chan os.Signal, 1)
+		signal.Notify(s.ch[i], sig)
+	}
+}
+
+// collect marks all signals that have arrived as pending.
+func (s *signals) collect() {
+	for i := range s.ch {
+		select {
+		case sig := <-s.ch[i]:
+			s.mark(sig)
+		default:
+		}
+	}
+}
+
+func (s *signals) mark(sig os.Signal) {
+	if n, ok := sig.(unix.Signal); ok && n > 0 && n <= 64 {
+		s.pending |= 1 << (n - 1)
+	}
+}
+
+// lowest takes the pending signal with the lowest number, or returns 0.
+func (s *signals) lowest() kernel.Signal {
+	if s.pending == 0 {
+		return 0
+	}
+	n := bits.TrailingZeros64(s.pending)
+	s.pending &^= 1 << n
+	return kernel.Signal(n + 1)
+}
+
+// Next waits for the next event.
+func (k *Kernel) Next(deadline time.Duration) kernel.Event {
+	s := &k.signals
+	s.collect()
+	if sig := s.lowest(); sig != 0 {
+		return signaled(sig)
+	}
+	if ev, ok := k.poll.now(); ok {
+		return ev
+	}
+	if ev := k.wait(deadline); ev != nil {
+		return ev
+	}
+	// A signal has come. Others may have been sent in the same moment, and the runtime hands
+	// them over one by one; let it finish, so that the lowest number comes first.
+	for range 3 {
+		runtime.Gosched()
+		s.collect()
+	}
+	return signaled(s.lowest())
+}
+
+func signaled(sig kernel.Signal) kernel.Event {
+	crashIfAsked(sig)
+	return kernel.Signaled{Signal: sig}
+}
+
+// wait blocks until something happens. It returns nil when it is a signal, now pending.
+func (k *Kernel) wait(deadline time.Duration) kernel.Event {
+	var expired <-chan time.Time
+	if deadline != kernel.Never {
+		left := deadline - k.Now()
+		if left <= 0 {
+			return kernel.Expired{}
+		}
+		k.timer.Reset(left)
+		defer k.timer.Stop()
+		expired = k.timer.C
+	}
+	s := &k.signals
+	k.tidy.arm()
+	for {
+		var sig os.Signal
+		select {
+		case sig = <-s.ch[0]:
+		case sig = <-s.ch[1]:
+		case sig = <-s.ch[2]:
+		case sig = <-s.ch[3]:
+		case sig = <-s.ch[4]:
+		case sig = <-s.ch[5]:
+		case sig = <-s.ch[6]:
+		case sig = <-s.ch[7]:
+		case sig = <-s.ch[8]:
+		case sig = <-s.ch[9]:
+		case sig = <-s.ch[10]:
+		case ev := <-k.poll.ready:
+			return ev
+		case p := <-k.poll.crashed:
+			panic(p)
+		case <-k.tidy.due():
+			k.tidy.run()
+			continue
+		case <-expired:
+			return kernel.Expired{}
+		}
+		s.mark(sig)
+		return nil
+	}
+}

@@ -1,0 +1,260 @@
+package linux
+
+import (
+	"errors"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+const shell = "/bin/sh"
+
+// Spawn starts a program in a child.
+func (k *Kernel) Spawn(cmd *kernel.Command) (kernel.PID, error) {
+	c, err := k.prepare(cmd)
+	if err != nil {
+		return 0, err
+	}
+	return k.fork(c)
+}
+
+// Call forks a child that makes one system call.
+func (k *Kernel) Call(call kernel.Call) (kernel.PID, error) {
+	c := &child{call: true}
+	var arg *byte
+	switch call := call.(type) {
+	case kernel.Sync:
+		c.nr = unix.SYS_SYNC
+	case kernel.Reboot:
+		var err error
+		if arg, err = syscall.BytePtrFromString(call.Arg); err != nil {
+			return 0, err
+		}
+		c.nr = unix.SYS_REBOOT
+		c.args = [4]uintptr{unix.LINUX_REBOOT_MAGIC1, unix.LINUX_REBOOT_MAGIC2,
+			uintptr(call.Cmd), uintptr(unsafe.Pointer(arg))}
+	}
+	pid, err := k.fork(c)
+	runtime.KeepAlive(arg)
+	return pid, err
+}
+
+func (k *Kernel) fork(c *child) (kernel.PID, error) {
+	c.clearsHandlers = !k.oldClone
+	c.clone3 = cloneArgs{flags: unix.CLONE_CLEAR_SIGHAND, exitSignal: uint64(unix.SIGCHLD)}
+	pid, errno := forkChild(c)
+	if c.clearsHandlers && errno != 0 && errno != syscall.EAGAIN && errno != syscall.ENOMEM {
+		// Before Linux 5.5 there is no such flag, and some containers forbid clone3(2).
+		k.oldClone = true
+		c.clearsHandlers = false
+		pid, errno = forkChild(c)
+	}
+	runtime.KeepAlive(c)
+	if errno != 0 {
+		return 0, errno
+	}
+	return kernel.PID(pid), nil
+}
+
+// prepare makes all that the child needs.
+func (k *Kernel) prepare(cmd *kernel.Command) (*child, error) {
+	if err := k.starts.open(); err != nil {
+		return nil, err
+	}
+	c := &child{
+		takeTTY: cmd.TakeTTY,
+		core:    cmd.Core,
+		nofile:  k.inheritedNofile(),
+		lift:    unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY},
+		report:  k.starts.w,
+	}
+	var err error
+	if c.paths, err = pointers(cmd.Paths); err != nil {
+		return nil, err
+	}
+	if c.argv, err = pointers(cmd.Argv); err != nil {
+		return nil, err
+	}
+	if c.env, err = pointers(cmd.Env); err != nil {
+		return nil, err
+	}
+	if cmd.TTY != "" {
+		if c.tty, err = syscall.BytePtrFromString(cmd.TTY); err != nil {
+			return nil, err
+		}
+	}
+	if c.sh, err = syscall.BytePtrFromString(shell); err != nil {
+		return nil, err
+	}
+	c.paths = c.paths[:len(cmd.Paths)]
+	c.scripts = make([][]*byte, len(c.paths))
+	for i, path := range c.paths {
+		// /bin/sh PATH ARGUMENTS, as execvp(3) does it.
+		args := append(make([]*byte, 0, len(c.argv)+1), c.sh, path)
+		if len(c.argv) > 1 {
+			args = append(args, c.argv[1:]...)
+		} else {
+			args = append(args, nil)
+		}
+		c.scripts[i] = args
+	}
+	return c, nil
+}
+
+// pointers makes a C array of strings, with nil at its end.
+func pointers(ss []string) ([]*byte, error) {
+	ptrs := make([]*byte, len(ss)+1)
+	for i, s := range ss {
+		p, err := syscall.BytePtrFromString(s)
+		if err != nil {
+			return nil, err
+		}
+		ptrs[i] = p
+	}
+	return ptrs, nil
+}
+
+// startReports is the pipe on which children that cannot start their program say so: one for all
+// of them and for ever. A child writes before it exits, so when it is reaped the report is there.
+type startReports struct {
+	r, w   int // both 0 before the first child
+	failed map[kernel.PID]*kernel.StartError
+}
+
+func (s *startReports) open() error {
+	if s.w != 0 {
+		return nil
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	r, err := above(p[0], nil)
+	if err == nil {
+		err = unix.SetNonblock(r, true)
+	}
+	if err != nil {
+		unix.Close(p[1])
+		return err
+	}
+	w, err := above(p[1], nil)
+	if err != nil {
+		unix.Close(r)
+		return err
+	}
+	s.r, s.w = r, w
+	s.failed = make(map[kernel.PID]*kernel.StartError)
+	return nil
+}
+
+// of returns the report of a child, if there is one.
+func (s *startReports) of(pid kernel.PID) *kernel.StartError {
+	if s.w == 0 {
+		return nil
+	}
+	for {
+		var rep startReport
+		b := (*[startReportSize]byte)(unsafe.Pointer(&rep))[:]
+		if n, err := unix.Read(s.r, b); err != nil || n != startReportSize {
+			break
+		}
+		s.failed[kernel.PID(rep.pid)] = &kernel.StartError{
+			Stage: kernel.Stage(rep.stage),
+			Errno: kernel.Errno(rep.errno),
+		}
+	}
+	f := s.failed[pid]
+	delete(s.failed, pid)
+	return f
+}
+
+// Wait reaps one child.
+func (k *Kernel) Wait() (kernel.Exit, error) {
+	var ws unix.WaitStatus
+	pid, err := again(func() (int, error) { return unix.Wait4(-1, &ws, unix.WNOHANG, nil) })
+	if err != nil {
+		return kernel.Exit{}, err
+	}
+	if pid == 0 {
+		return kernel.Exit{}, kernel.EAGAIN
+	}
+	e := kernel.Exit{PID: kernel.PID(pid), Status: kernel.WaitStatus(ws)}
+	if ws.Exited() && (ws.ExitStatus() == exitNoExec || ws.ExitStatus() == exitNoTTY) {
+		e.Failed = k.starts.of(e.PID)
+	}
+	return e, nil
+}
+
+// Kill sends a signal.
+func (k *Kernel) Kill(pid kernel.PID, sig kernel.Signal) error {
+	return unix.Kill(int(pid), sig)
+}
+
+// KillAll sends a signal to every process but PID 1.
+func (k *Kernel) KillAll(sig kernel.Signal) error { return unix.Kill(-1, sig) }
+
+// Setsid makes PID 1 a session leader.
+func (k *Kernel) Setsid() error {
+	_, err := unix.Setsid()
+	return err
+}
+
+// Chdir changes the working directory.
+func (k *Kernel) Chdir(dir string) error { return unix.Chdir(dir) }
+
+// Exec replaces PID 1's program.
+func (k *Kernel) Exec(cmd *kernel.Command) error {
+	if cmd.TTY != "" {
+		if err := k.Stdio(cmd.TTY, true); err != nil {
+			return &kernel.StartError{Stage: kernel.StageTTY, Errno: errnoOf(err)}
+		}
+	}
+	if cmd.TakeTTY {
+		// It fails where another session has the terminal, which is as it should be.
+		_ = unix.IoctlSetInt(0, unix.TIOCSCTTY, 0)
+	}
+	k.Sane(0)
+	if cmd.Core {
+		_ = unix.Setrlimit(unix.RLIMIT_CORE,
+			&unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
+	}
+	// The new program gets this thread's mask.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var old unix.Sigset_t
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, &old)
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
+	errno, denied := kernel.Errno(kernel.ENOENT), false
+	for _, path := range cmd.Paths {
+		// syscall.Exec, unlike unix.Exec's raw call, gives back the limit on open files
+		// that the runtime has raised.
+		errno = errnoOf(syscall.Exec(path, cmd.Argv, cmd.Env))
+		if errno == unix.ENOEXEC {
+			args := append([]string{shell, path}, cmd.Argv[1:]...)
+			errno = errnoOf(syscall.Exec(shell, args, cmd.Env))
+			break
+		}
+		if errno == unix.EACCES {
+			denied = true
+		} else if errno != unix.ENOENT && errno != unix.ENOTDIR {
+			break
+		}
+	}
+	if denied && errno == unix.ENOENT {
+		errno = unix.EACCES
+	}
+	return &kernel.StartError{Stage: kernel.StageExec, Errno: errno}
+}
+
+// errnoOf returns the errno in an error, or EIO for one that has none.
+func errnoOf(err error) kernel.Errno {
+	var errno kernel.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return kernel.EIO
+}

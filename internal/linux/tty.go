@@ -1,0 +1,114 @@
+package linux
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+const (
+	vtOpenQuery = 0x5600 // VT_OPENQRY of linux/vt.h
+)
+
+// Open opens a terminal for PID 1 itself.
+func (k *Kernel) Open(path string) (kernel.FD, error) {
+	fd, err := above(unix.Open(path,
+		unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0))
+	return kernel.FD(fd), err
+}
+
+// Stdio makes path descriptors 0, 1 and 2.
+func (k *Kernel) Stdio(path string, ctty bool) error {
+	if ctty {
+		p, err := syscall.BytePtrFromString(path)
+		if err != nil {
+			return err
+		}
+		if errno := openStdio(p); errno != 0 {
+			return errno
+		}
+		return nil
+	}
+	fd, err := k.Open(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(int(fd))
+	// Children share these descriptors, and few programs expect EAGAIN from standard output.
+	if err := unix.SetNonblock(int(fd), false); err != nil {
+		return err
+	}
+	for to := range 3 {
+		if err := unix.Dup3(int(fd), to, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FillStdio opens what is closed of descriptors 0 to 2.
+func (k *Kernel) FillStdio() {
+	for fd := range 3 {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
+			continue
+		}
+		// The lowest free descriptor is fd itself.
+		if _, err := unix.Open("/dev/null", unix.O_RDWR, 0); err != nil {
+			_, _ = unix.Open("/", unix.O_RDONLY, 0)
+		}
+	}
+}
+
+// Read reads what there is.
+func (k *Kernel) Read(fd kernel.FD, b []byte) (int, error) {
+	if err := ready(fd, unix.POLLIN); err != nil {
+		return 0, err
+	}
+	return again(func() (int, error) { return unix.Read(int(fd), b) })
+}
+
+// Write writes what the other side takes.
+func (k *Kernel) Write(fd kernel.FD, b []byte) (int, error) {
+	if err := ready(fd, unix.POLLOUT); err != nil {
+		return 0, err
+	}
+	return again(func() (int, error) { return unix.Write(int(fd), b) })
+}
+
+// ready returns EAGAIN if fd is not ready. For the descriptors that children share, which are
+// blocking, this is what keeps PID 1 from being blocked; the others say EAGAIN themselves.
+func ready(fd kernel.FD, events int16) error {
+	if fd > 2 {
+		return nil
+	}
+	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
+	n, err := again(func() (int, error) { return unix.Poll(p, 0) })
+	if err == nil && n == 0 {
+		return kernel.EAGAIN
+	}
+	return err
+}
+
+// Close closes a descriptor and ends its watch.
+func (k *Kernel) Close(fd kernel.FD) error {
+	k.poll.forget(fd)
+	return unix.Close(int(fd))
+}
+
+// IsVT reports whether fd is a Linux virtual terminal.
+func (k *Kernel) IsVT(fd kernel.FD) bool {
+	_, err := unix.IoctlGetInt(int(fd), vtOpenQuery)
+	return err == nil
+}
+
+// Sane sets a terminal to the state that children expect.
+func (k *Kernel) Sane(fd kernel.FD) {
+	t, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
+	if err != nil {
+		return
+	}
+	sane(t)
+	_ = unix.IoctlSetTermios(int(fd), unix.TCSETS, t)
+}

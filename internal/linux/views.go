@@ -1,0 +1,134 @@
+package linux
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// views are PID 1's own mounts of the kernel's file systems. They are attached to nothing, so an
+// inittab that mounts /proc itself finds the place free.
+type views struct {
+	proc int // a directory: 0 not tried, -1 not to be had
+	dev  int
+}
+
+// procView returns the descriptor of PID 1's own proc.
+func (k *Kernel) procView() (int, error) { return view(&k.views.proc, "proc", "/proc") }
+
+// devView returns the descriptor of PID 1's own devtmpfs.
+func (k *Kernel) devView() (int, error) { return view(&k.views.dev, "devtmpfs", "/dev") }
+
+func view(fd *int, fstype, usual string) (int, error) {
+	if *fd == 0 {
+		*fd = openView(fstype, usual)
+	}
+	if *fd < 0 {
+		return 0, unix.ENODEV
+	}
+	return *fd, nil
+}
+
+func openView(fstype, usual string) int {
+	fd, err := above(detached(fstype))
+	if err == unix.ENOSYS {
+		fd, err = above(mountAndDetach(fstype, usual))
+	}
+	if err != nil {
+		// In a container without CAP_SYS_ADMIN there is what the runtime has mounted.
+		fd, err = above(unix.Open(usual, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		if err == nil && !isMount(fd, fstype) {
+			unix.Close(fd)
+			err = unix.ENODEV
+		}
+	}
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// detached makes a mount that is nowhere in the tree (fsmount(2), Linux 5.2).
+func detached(fstype string) (int, error) {
+	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return 0, err
+	}
+	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC,
+		unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)
+}
+
+// mountAndDetach does the same on older kernels: mount it, open it, take it away.
+func mountAndDetach(fstype, usual string) (int, error) {
+	// Any directory will do, for nobody else runs yet who could look.
+	err := error(unix.ENOENT)
+	for _, dir := range []string{usual, "/dev", "/proc", "/sys", "/tmp", "/etc"} {
+		err = unix.Mount(fstype, dir, fstype, unix.MS_NOSUID|unix.MS_NOEXEC, "")
+		if err != nil {
+			continue
+		}
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if uerr := unix.Unmount(dir, unix.MNT_DETACH); err == nil && uerr != nil {
+			unix.Close(fd)
+			return 0, uerr
+		}
+		return fd, err
+	}
+	return 0, err
+}
+
+// isMount reports whether fd is on a file system of that type.
+func isMount(fd int, fstype string) bool {
+	var st unix.Statfs_t
+	if unix.Fstatfs(fd, &st) != nil {
+		return false
+	}
+	if fstype == "proc" {
+		return st.Type == unix.PROC_SUPER_MAGIC
+	}
+	return st.Type == unix.TMPFS_MAGIC
+}
+
+// Proc reads a file of PID 1's own proc.
+func (k *Kernel) Proc(name string) ([]byte, error) {
+	dir, err := k.procView()
+	if err != nil {
+		return nil, err
+	}
+	return readAt(dir, name)
+}
+
+// SetProc writes one.
+func (k *Kernel) SetProc(name, value string) error {
+	dir, err := k.procView()
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(value))
+	return err
+}
+
+// Reopen opens the file behind fd once more.
+func (k *Kernel) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, error) {
+	dir, err := k.procView()
+	if err != nil {
+		return 0, err
+	}
+	flags := unix.O_RDONLY
+	if what == kernel.Out {
+		flags = unix.O_WRONLY
+	}
+	name := "self/fd/" + string(rune('0'+fd))
+	n, err := above(unix.Openat(dir, name,
+		flags|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0))
+	return kernel.FD(n), err
+}
