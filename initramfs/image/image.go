@@ -89,8 +89,11 @@ type Entry struct {
 	PlainPerm bool
 
 	Target string // of a Link
-	Major  uint32 // of a Char or Block
-	Minor  uint32
+	// Relative writes an absolute Target as seen from where the link comes to lie, so that someone
+	// who looks at the unpacked tree from outside does not follow it into his own machine.
+	Relative bool
+	Major    uint32 // of a Char or Block
+	Minor    uint32
 }
 
 // Image collects entries. The zero value is an empty image.
@@ -181,6 +184,9 @@ func (im *Image) Add(e Entry) error {
 		if e.Target == "" || strings.ContainsRune(e.Target, 0) {
 			return refuse("link target %q: want a path", e.Target)
 		}
+		if e.Relative && !path.IsAbs(e.Target) {
+			return refuse("link target %q: want it from the root of the image", e.Target)
+		}
 		if len(e.Target) > maxName {
 			return refuse("the link target is %d bytes long, the kernel takes %d",
 				len(e.Target), maxName)
@@ -256,6 +262,10 @@ func (im *Image) finish(entries map[string]Entry) error {
 	}
 	for _, p := range sortedPaths(entries) {
 		if e := entries[p]; e.Kind == Link {
+			if e.Relative {
+				e.Target = relative(p, path.Clean(e.Target)[1:])
+				entries[p] = e
+			}
 			if err := im.checkLink(entries, p, e); err != nil {
 				return err
 			}
@@ -263,6 +273,15 @@ func (im *Image) finish(entries map[string]Entry) error {
 	}
 	im.settled = entries
 	return nil
+}
+
+// relative returns the target by which a link at from leads to another path of the image. The
+// directory of from is no link, so that `..` leads back the way it came.
+func relative(from, to string) string {
+	if path.Dir(from) == path.Dir(to) {
+		return path.Base(to)
+	}
+	return strings.Repeat("../", strings.Count(from, "/")) + to
 }
 
 // checkLink refuses a link that leads nowhere in the image.

@@ -89,6 +89,8 @@ func TestRefused(t *testing.T) {
 		{"directory for a file", []Entry{{Path: "a", Source: t.TempDir(), From: from}},
 			"is not a regular file"},
 		{"empty link", []Entry{link("", "a")}, "want a path"},
+		{"relative to nothing", []Entry{{Path: "a", Kind: Link, Target: "b", Relative: true}},
+			"want it from the root"},
 		{"long link", []Entry{link(strings.Repeat("x", 5000), "a")}, "the kernel takes 4095"},
 
 		{"absolute link out of the tree", []Entry{link("/usr/share/zone", "etc/zone")},
@@ -277,6 +279,28 @@ func TestEntriesFollowLinksToDirectories(t *testing.T) {
 	}
 	if _, ok := im.Lookup("sbin/none"); ok {
 		t.Error("Lookup finds what is not there")
+	}
+}
+
+func TestRelativeLinksAreWrittenFromWhereTheyLie(t *testing.T) {
+	rel := func(target, p string) Entry {
+		e := link(target, p)
+		e.Relative = true
+		return e
+	}
+	im, err := settle(file("init", ""), file("bin/busybox", ""), rel("/init", "linuxrc"),
+		rel("/init", "sbin/init"), rel("/bin/busybox", "bin/sh"), rel("/bin/busybox", "usr/bin/env"),
+		link("usr/sbin", "sbin"), dir("usr/sbin", 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[string]string{
+		"linuxrc": "init", "usr/sbin/init": "../../init", "bin/sh": "busybox",
+		"usr/bin/env": "../../bin/busybox",
+	} {
+		if got := im.settled[p].Target; got != want {
+			t.Errorf("%s\n got %s\nwant %s", p, got, want)
+		}
 	}
 }
 
