@@ -32,10 +32,14 @@ LDFLAGS   = -s -w -X runtime.godebugDefault=$(GODEBUGS) -X main.version=$(VERSIO
 GOBUILD   = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) GOARM=7 GOAMD64=v1 GOARM64=v8.0 GOFLAGS= \
             go build -trimpath -buildvcs=false -ldflags='$(LDFLAGS)'
 
-# Programs of this machine, as the fetcher knows them.
+# Programs of this machine, by the names that the fetcher knows.
 QEMU_amd64 := program:qemu-system-x86_64
 QEMU_arm64 := program:qemu-system-aarch64
-TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:cc program:busybox program:unshare
+TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:cpio program:unshare
+
+# Linters and the test runner, at the versions of tools/go.mod.
+TOOL := go tool -modfile=tools/go.mod
+TEST := $(TOOL) gotestsum --format pkgname-and-test-fails --
 
 .PHONY: FORCE
 FORCE:
@@ -45,7 +49,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
-build: init ## build the programs for ARCH into build/
+build: init build/reboot-$(ARCH) ## build the programs for ARCH into build/
 
 .PHONY: init
 init: build/init-$(ARCH) ## build init for ARCH: build/init-ARCH, which is reboot, halt, poweroff too
@@ -54,6 +58,10 @@ init: build/init-$(ARCH) ## build init for ARCH: build/init-ARCH, which is reboo
 build/init-%: FORCE
 	@echo "build   $@"
 	@$(call GOBUILD,$*) -o $@ ./cmd/init
+
+build/reboot-%: FORCE
+	@echo "build   $@"
+	@$(call GOBUILD,$*) -o $@ ./cmd/reboot
 
 .PHONY: image
 image: $(OUT) ## make the initramfs for ARCH: OUT=FILE, else build/image-ARCH.cpio.gz
@@ -86,6 +94,60 @@ run: $(OUT) build/demo-$(ARCH).cpio.gz ## boot it in QEMU; without a terminal th
 	@go build -o build/boot ./test/qemu/boot
 	@exec build/boot --arch $(ARCH) --kernel $(KERNEL) --memory $(MEM) --accel $(ACCEL) \
 		--append "$$APPEND" --initrd $(OUT) --demo build/demo-$(ARCH).cpio.gz
+
+.PHONY: test
+test: deps test-unit test-root test-images test-qemu ## test everything, installing what that needs
+
+# What the fetcher gets is there in `make test`, so that a test which would be skipped for want of
+# it fails instead.
+test-root test-qemu: export REBOUND_REQUIRE := root,qemu
+test-root test-qemu: export REBOUND_INIT := $(CURDIR)/build/init-amd64
+
+.PHONY: test-unit
+test-unit: ## test what needs neither root nor QEMU, with the race detector
+	@echo "test    unit tests"
+	@$(TEST) -race -timeout 10m $$(go list ./... | grep -v /test/)
+
+.PHONY: test-root
+test-root: build/init-amd64 ## test in PID namespaces, which needs root
+	@echo "test    PID namespaces"
+	@$(TEST) -timeout 10m $$(go list ./test/... | grep -v /test/qemu)
+
+.PHONY: test-images
+test-images: ## check that every architecture's image is the same bytes when built again
+	@for arch in amd64 arm64 arm riscv64; do \
+		for n in 1 2; do \
+			rm -f build/init-$$arch; \
+			$(MAKE) --no-print-directory -s image ARCH=$$arch OUT=build/same-$$n.cpio.gz || exit 1; \
+		done; \
+		cmp build/same-1.cpio.gz build/same-2.cpio.gz || exit 1; \
+	done; rm -f build/same-*.cpio.gz
+
+# The images first: a test takes build/image-*.cpio.gz as it finds them.
+.PHONY: test-qemu
+test-qemu: build/init-amd64 ## test on real kernels in QEMU, amd64 and arm64
+	@$(MAKE) --no-print-directory image ARCH=amd64
+	@$(MAKE) --no-print-directory image ARCH=arm64
+	@echo "test    QEMU"
+	@$(TEST) -timeout 14m ./test/qemu/...
+
+BENCH_PACKAGES := sysvinit-core libc6 libselinux1 libpcre2-8-0
+
+.PHONY: bench
+bench: build/init-amd64 ## compare with BusyBox, sysvinit and bare loops; also build/bench.json
+	@go run ./test/fetch --arch amd64 $(QEMU_amd64) program:cc kernel busybox \
+		$(BENCH_PACKAGES:%=package:%)
+	@go run ./test/bench -init build/init-amd64
+
+.PHONY: lint
+lint: ## check the form of the code: gofumpt, go vet, staticcheck
+	@echo "lint    gofumpt"
+	@unformatted=$$($(TOOL) gofumpt -l .); \
+		test -z "$$unformatted" || { echo "gofumpt would change:"; echo "$$unformatted"; exit 1; }
+	@echo "lint    go vet"
+	@go vet ./...
+	@echo "lint    staticcheck"
+	@$(TOOL) staticcheck ./...
 
 .PHONY: deps
 deps: ## get what tests and run need: QEMU, a C compiler; kernels and BusyBox into build/
