@@ -37,6 +37,12 @@ QEMU_amd64 := program:qemu-system-x86_64
 QEMU_arm64 := program:qemu-system-aarch64
 TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:cpio program:unshare
 
+ifneq ($(filter run,$(MAKECMDGOALS)),)
+ifeq ($(QEMU_$(ARCH)),)
+$(error make run: ARCH=$(ARCH) can be built but not run: want amd64 or arm64)
+endif
+endif
+
 # Linters and the test runner, at the versions of tools/go.mod.
 TOOL := go tool -modfile=tools/go.mod
 TEST := $(TOOL) gotestsum --format pkgname-and-test-fails --
@@ -89,7 +95,6 @@ run: export APPEND := $(APPEND)
 
 .PHONY: run
 run: $(OUT) build/demo-$(ARCH).cpio.gz ## boot it in QEMU; without a terminal the demo, which powers off
-	@$(if $(QEMU_$(ARCH)),,$(error make run: ARCH=$(ARCH) can be built but not run: want amd64 or arm64))
 	@go run ./test/fetch --arch $(ARCH) $(QEMU_$(ARCH)) $(if $(filter build/%,$(KERNEL)),kernel)
 	@go build -o build/boot ./test/qemu/boot
 	@exec build/boot --arch $(ARCH) --kernel $(KERNEL) --memory $(MEM) --accel $(ACCEL) \

@@ -60,7 +60,7 @@ type fetcher struct {
 	euid int
 }
 
-// fetch brings each thing that is not there yet, in the order given.
+// fetch brings each thing that is not there yet.
 func (f *fetcher) fetch(arch string, things []string) error {
 	if len(things) == 0 {
 		return errors.New("nothing to fetch: name a kernel, busybox, package:NAME or program:NAME")
@@ -74,14 +74,22 @@ func (f *fetcher) fetch(arch string, things []string) error {
 		return err
 	}
 	defer unlock()
-	// Programs are installed in one go: apt-get is slow to start.
+	// Programs are installed in one go, because apt-get is slow to start, and first, because it is
+	// better to hear at once that root is needed.
 	var programs []string
+	for _, thing := range things {
+		if name, ok := strings.CutPrefix(thing, "program:"); ok {
+			programs = append(programs, name)
+		}
+	}
+	if err := f.install(programs); err != nil {
+		return err
+	}
 	for _, thing := range things {
 		kind, name, _ := strings.Cut(thing, ":")
 		var err error
 		switch {
-		case kind == "program" && name != "":
-			programs = append(programs, name)
+		case kind == "program":
 		case kind == "package" && name != "":
 			err = f.unpack(a, name, filepath.Join(f.dir, "packages", arch, name))
 		case thing == "busybox":
@@ -98,7 +106,7 @@ func (f *fetcher) fetch(arch string, things []string) error {
 			return err
 		}
 	}
-	return f.install(programs)
+	return nil
 }
 
 // kernel unpacks the kernel that the package meta depends on, and adds a link "vmlinuz" whose

@@ -148,7 +148,6 @@ func TestNoConsole(t *testing.T) {
 // more than double a Go program's memory unless the linker was told otherwise. [kernel: mm/Kconfig,
 // TRANSPARENT_HUGEPAGE_ALWAYS; runtime: GODEBUG disablethp]
 func TestMemoryOfPID1(t *testing.T) {
-	// Measured on 2026-11-21: PSS 2480 kB, 8 threads.
 	const maxPSS, maxThreads = 2600, 16
 	g := boot(t, qemu.Machine{Memory: 1024}, `
 ::once:/t/script
