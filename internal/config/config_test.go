@@ -1,0 +1,403 @@
+package config
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const file = "/etc/rebound.conf"
+
+func diff(t *testing.T, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("got (+) is not want (-):\n%s", d)
+	}
+}
+
+// said renders problems as they are printed, notes marked.
+func said(problems []Problem) (lines []string) {
+	for _, p := range problems {
+		line := p.Error()
+		if p.Note {
+			line = "note: " + line
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestDefaults(t *testing.T) {
+	want := Settings{
+		Shutdown: Shutdown{
+			TermTimeout: 5 * time.Second,
+			KillTimeout: time.Second,
+			SyncTimeout: 30 * time.Second,
+		},
+		Mounts: MountsNone,
+		Log:    Log{Syslog: true},
+	}
+	diff(t, want, Default())
+	r := Read(file, nil, "")
+	diff(t, want, r.Settings)
+	diff(t, []string(nil), said(r.Problems))
+}
+
+func TestSettings(t *testing.T) {
+	def := Default()
+	for _, c := range []struct {
+		name        string
+		text        string
+		commandLine string
+		change      func(*Settings)
+		problems    []string
+	}{
+		{name: "a line", text: "shutdown.term_timeout = 30s\n",
+			change: func(s *Settings) { s.Shutdown.TermTimeout = 30 * time.Second }},
+		{name: "without a newline and blanks", text: "mounts=auto",
+			change: func(s *Settings) { s.Mounts = MountsAuto }},
+		{name: "with many blanks and a carriage return", text: "\t mounts \t=  auto \r\n",
+			change: func(s *Settings) { s.Mounts = MountsAuto }},
+		{name: "comments and empty lines",
+			text: "# mounts = auto\n; mounts = auto\n  # mounts = auto\n\n \r\n#"},
+		{name: "units", text: "shutdown.term_timeout = 1m30s\nshutdown.kill_timeout = 300ms",
+			change: func(s *Settings) {
+				s.Shutdown.TermTimeout = 90 * time.Second
+				s.Shutdown.KillTimeout = 300 * time.Millisecond
+			}},
+		{name: "the bounds are in the range",
+			text: "shutdown.term_timeout = 10m\nshutdown.kill_timeout = 0s",
+			change: func(s *Settings) {
+				s.Shutdown.TermTimeout = 10 * time.Minute
+				s.Shutdown.KillTimeout = 0
+			}},
+
+		{name: "a bare number", text: "\n\nshutdown.term_timeout = 5\n", problems: []string{
+			"/etc/rebound.conf:3: shutdown.term_timeout = 5: " +
+				"expected a time with a unit, such as 5s"}},
+		{name: "a bare zero, no number, nothing, a blank before the unit, no unit of ours",
+			text: "shutdown.term_timeout = 0\nshutdown.term_timeout = soon\n" +
+				"shutdown.term_timeout =\nshutdown.term_timeout = 5 s\nshutdown.term_timeout = 1d",
+			problems: []string{
+				"/etc/rebound.conf:1: shutdown.term_timeout = 0: " +
+					"expected a time with a unit, such as 5s",
+				"/etc/rebound.conf:2: shutdown.term_timeout = soon: " +
+					"expected a time with a unit, such as 5s",
+				"/etc/rebound.conf:3: shutdown.term_timeout = \"\": " +
+					"expected a time with a unit, such as 5s",
+				"/etc/rebound.conf:4: shutdown.term_timeout = 5 s: " +
+					"expected a time with a unit, such as 5s",
+				"/etc/rebound.conf:5: shutdown.term_timeout = 1d: " +
+					"expected a time with a unit, such as 5s",
+			}},
+		{name: "out of range", text: "shutdown.term_timeout = 11m\nshutdown.kill_timeout = -1s",
+			problems: []string{
+				"/etc/rebound.conf:1: shutdown.term_timeout = 11m: expected 0s to 10m",
+				"/etc/rebound.conf:2: shutdown.kill_timeout = -1s: expected 0s to 1m",
+			}},
+		{name: "no such word", text: "mounts = all\nlog.syslog = true", problems: []string{
+			"/etc/rebound.conf:1: mounts = all: expected none or auto",
+			"/etc/rebound.conf:2: log.syslog = true: expected yes or no",
+		}},
+		{name: "a comment behind the value", text: "mounts = auto # all of them",
+			problems: []string{"/etc/rebound.conf:1: mounts = auto # all of them: " +
+				"expected none or auto; a comment needs a line of its own"}},
+		{name: "a misspelt key", text: "shutdown.term_timout = 5s", problems: []string{
+			"/etc/rebound.conf:1: shutdown.term_timout = 5s: " +
+				"there is no such key; the nearest is shutdown.term_timeout"}},
+		{name: "half a key", text: "syslog = no", problems: []string{
+			"/etc/rebound.conf:1: syslog = no: there is no such key; the nearest is log.syslog"}},
+		{name: "a key unlike any", text: "kernel.panic = 10\n-mounts = auto", problems: []string{
+			"/etc/rebound.conf:1: kernel.panic = 10: there is no such key",
+			"/etc/rebound.conf:2: -mounts = auto: there is no such key; the nearest is mounts",
+		}},
+		{name: "no assignment", text: "mounts auto\n= auto\n[shutdown]", problems: []string{
+			"/etc/rebound.conf:1: mounts auto: expected key = value",
+			"/etc/rebound.conf:2: = auto: expected key = value",
+			"/etc/rebound.conf:3: [shutdown]: expected key = value",
+		}},
+		{name: "the last one wins", text: "mounts = none\n\nmounts = auto",
+			change: func(s *Settings) { s.Mounts = MountsAuto },
+			problems: []string{
+				"note: /etc/rebound.conf:3: mounts = auto: replaces none of line 1"}},
+		{name: "the last valid one wins", text: "mounts = auto\nmounts = al",
+			change: func(s *Settings) { s.Mounts = MountsAuto },
+			problems: []string{
+				"/etc/rebound.conf:2: mounts = al: expected none or auto"}},
+		{name: "control characters are made visible", text: "mo\x1bunts = \x00\xff",
+			problems: []string{`/etc/rebound.conf:1: "mo\x1bunts" = "\x00\xff": ` +
+				`there is no such key; the nearest is mounts`}},
+
+		{name: "the command line wins", text: "mounts = none\n",
+			commandLine: "quiet rebound.mounts=auto root=/dev/vda1\n",
+			change:      func(s *Settings) { s.Mounts = MountsAuto }},
+		{name: "its last word wins", commandLine: "rebound.mounts=none rebound.mounts=auto",
+			change: func(s *Settings) { s.Mounts = MountsAuto },
+			problems: []string{
+				"note: kernel command line: rebound.mounts=auto: replaces none"}},
+		{name: "quotes", commandLine: `rebound.mounts="auto" "rebound.log.syslog=no"`,
+			change: func(s *Settings) { s.Mounts = MountsAuto; s.Log.Syslog = false }},
+		{name: "words of others", commandLine: "mounts=auto xrebound.mounts=auto rebound=1"},
+		{name: "wrong words",
+			commandLine: `rebound.mounts=all rebound.mount=auto rebound.log.syslog "rebound.mounts=a o"`,
+			problems: []string{
+				"kernel command line: rebound.mounts=all: expected none or auto",
+				"kernel command line: rebound.mount=auto: " +
+					"there is no such key; the nearest is mounts",
+				"kernel command line: rebound.log.syslog: expected rebound.key=value",
+				"kernel command line: rebound.mounts=a o: expected none or auto",
+			}},
+		{name: "behind the dashes", commandLine: "-- single rebound.mounts=auto",
+			problems: []string{"kernel command line: rebound.mounts=auto: " +
+				"stands behind --, where words are arguments for init and not settings"}},
+		{name: "file before command line", text: "mounts = x", commandLine: "rebound.mounts=y",
+			problems: []string{
+				"/etc/rebound.conf:1: mounts = x: expected none or auto",
+				"kernel command line: rebound.mounts=y: expected none or auto",
+			}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := def
+			if c.change != nil {
+				c.change(&want)
+			}
+			r := Read(file, []byte(c.text), c.commandLine)
+			diff(t, want, r.Settings)
+			diff(t, c.problems, said(r.Problems))
+			for _, p := range r.Problems {
+				if p.Note != (p.Remedy == "") {
+					t.Errorf("%v: note is %v, remedy is %q", p, p.Note, p.Remedy)
+				}
+			}
+		})
+	}
+}
+
+func TestEverySettingKnowsItsSource(t *testing.T) {
+	r := Read(file, []byte("\nmounts = auto\nlog.syslog = maybe\nshutdown.kill_timeout = 2s\n"),
+		"rebound.shutdown.kill_timeout=3s")
+	for key, want := range map[string]string{
+		"mounts":                "/etc/rebound.conf:2",
+		"log.syslog":            "",
+		"shutdown.term_timeout": "",
+		"shutdown.kill_timeout": "kernel command line",
+	} {
+		if got := r.Source(key); got != want {
+			t.Errorf("source of %s\n got  %q\n want %q", key, got, want)
+		}
+	}
+}
+
+// Whoever adds a row finds here what he forgot.
+func TestEveryRowIsComplete(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, key := range Keys() {
+		if seen[key.Name] {
+			t.Errorf("%s is there twice", key.Name)
+		}
+		seen[key.Name] = true
+		if strings.Trim(key.Name, "abcdefghijklmnopqrstuvwxyz_.") != "" {
+			t.Errorf("%s: a key consists of a-z, _ and dots", key.Name)
+		}
+		if key.Meaning == "" || key.Takes() == "" || strings.Contains(key.Meaning, "\n") {
+			t.Errorf("%s: no meaning or no values", key.Name)
+		}
+		s := Default()
+		if expected := key.field.set(&s, key.Default()); expected != "" {
+			t.Errorf("%s = %s is the default, but not accepted: expected %s",
+				key.Name, key.Default(), expected)
+		}
+		diff(t, Default(), s)
+		if key.field.set(&s, "no such value") == "" {
+			t.Errorf("%s takes anything", key.Name)
+		}
+		diff(t, Default(), s)
+	}
+	// Each field of Settings has its row, and no two rows share one.
+	if fields := leaves(reflect.TypeFor[Settings]()); fields != len(seen) {
+		t.Errorf("got %d fields in Settings and %d keys", fields, len(seen))
+	}
+	for i, key := range Keys() {
+		zero, changed := Settings{}, Settings{}
+		touched := 0
+		key.field.reset(&changed)
+		if changed == zero {
+			continue // its default is the zero value, which cannot be seen here
+		}
+		for j, other := range Keys() {
+			if other.Value(changed) != other.Value(zero) {
+				touched++
+				if j != i {
+					t.Errorf("%s changes %s", key.Name, other.Name)
+				}
+			}
+		}
+		if touched != 1 {
+			t.Errorf("%s changes %d values", key.Name, touched)
+		}
+	}
+}
+
+// leaves counts the fields of a struct, those of structs in it included.
+func leaves(t reflect.Type) (n int) {
+	if t.Kind() != reflect.Struct {
+		return 1
+	}
+	for i := range t.NumField() {
+		n += leaves(t.Field(i).Type)
+	}
+	return n
+}
+
+func TestTimesAreWrittenTheShortWay(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                                "0s",
+		5 * time.Second:                  "5s",
+		300 * time.Millisecond:           "300ms",
+		10 * time.Minute:                 "10m",
+		time.Hour:                        "1h",
+		time.Hour + time.Second:          "1h0m1s",
+		90 * time.Second:                 "1m30s",
+		20 * time.Hour:                   "20h",
+		time.Hour + 10*time.Minute:       "1h10m",
+		-10 * time.Minute:                "-10m",
+		100*time.Second + 10*time.Second: "1m50s",
+	} {
+		got := span(d)
+		back, err := time.ParseDuration(got)
+		if got != want || err != nil || back != d {
+			t.Errorf("span(%v)\n got  %s\n want %s", d, got, want)
+		}
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	word := func(name string) Param { return Param{Name: name} }
+	set := func(name, value string) Param { return Param{name, value, true} }
+	for _, c := range []struct {
+		text   string
+		params []Param
+		args   []Param
+	}{
+		{"", nil, nil},
+		{" \n", nil, nil},
+		{"quiet", []Param{word("quiet")}, nil},
+		{"  a \t b=c\n", []Param{word("a"), set("b", "c")}, nil},
+		{"a= b==c =d =e=f", []Param{set("a", ""), set("b", "=c"), word("=d"), set("=e", "f")}, nil},
+		{`a="b c" d`, []Param{set("a", "b c"), word("d")}, nil},
+		{`"a=b c" d`, []Param{set("a", "b c"), word("d")}, nil},
+		{`"a b"`, []Param{word("a b")}, nil},
+		{`a="b`, []Param{set("a", "b")}, nil},
+		{`a="b c`, []Param{set("a", "b c")}, nil},
+		{`a=b"c d"e`, []Param{set("a", `b"c d"e`)}, nil},
+		{`a=b"c d"`, []Param{set("a", `b"c d"`)}, nil},
+		{`a=""`, []Param{set("a", "")}, nil},
+		{`"a="b""`, []Param{set("a", `b"`)}, nil},
+		{`"`, []Param{word("")}, nil},
+		{`""`, []Param{word("")}, nil},
+		{`a="`, []Param{set("a", "")}, nil},
+		{"a -- b=c -- d", []Param{word("a")}, []Param{set("b", "c"), word("--"), word("d")}},
+		{"--", nil, nil},
+		{"--=x a", []Param{set("--", "x"), word("a")}, nil},
+		{"---", []Param{word("---")}, nil},
+		{"a\xa0b", []Param{word("a"), word("b")}, nil},
+		{"a\u0100b", []Param{word("a\u0100b")}, nil},
+	} {
+		params, args := CommandLine(c.text)
+		if d := cmp.Diff(c.params, params) + cmp.Diff(c.args, args); d != "" {
+			t.Errorf("%q: got (+) is not want (-):\n%s", c.text, d)
+		}
+	}
+}
+
+func TestALongFileIsReadToItsEnd(t *testing.T) {
+	const lines = 100_000
+	text := strings.Repeat("mounts = al\n", lines-1) + "mounts = auto"
+	r := Read(file, []byte(text), "")
+	if len(r.Problems) != lines-1 || r.Settings.Mounts != MountsAuto {
+		t.Errorf("got %d problems, mounts %v", len(r.Problems), r.Settings.Mounts)
+	}
+	if got, want := r.Source("mounts"), file+":"+strconv.Itoa(lines); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	// One line of megabytes makes a message of a line.
+	r = Read(file, []byte(strings.Repeat("m", 10_000_000)+" = auto"), "")
+	if len(r.Problems) != 1 || len(r.Problems[0].Error()) > 250 {
+		t.Errorf("got %d problems, the first of %d bytes",
+			len(r.Problems), len(r.Problems[0].Error()))
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("shutdown.term_timeout = 5\nmounts=auto\n#\n;\n= \nx", "rebound.mounts=auto -- x")
+	f.Add("mounts = auto\r\nmounts = none", `"rebound.mounts=auto" rebound.x= rebound. rebound.y`)
+	f.Fuzz(func(t *testing.T, text, commandLine string) {
+		r := Read("f", []byte(text), commandLine)
+		lines := strings.Count(text, "\n") + 1
+		last := 0
+		for _, p := range r.Problems {
+			if p.Text == "" || p.Note != (p.Remedy == "") {
+				t.Errorf("%+v: incomplete", p)
+			}
+			if strings.ContainsFunc(p.Error(), func(r rune) bool { return r < ' ' }) {
+				t.Errorf("control character in %q", p.Error())
+			}
+			if p.File == KernelCommandLine {
+				last = lines + 1
+				if p.Line != 0 {
+					t.Errorf("%v: line %d", p, p.Line)
+				}
+				continue
+			}
+			if p.Line < 1 || p.Line > lines || p.Line < last {
+				t.Errorf("%v: line %d of %d, after %d", p, p.Line, lines, last)
+			}
+			last = p.Line
+		}
+		// Written out, the settings read as they are.
+		var written strings.Builder
+		for _, key := range Keys() {
+			written.WriteString(key.Name + " = " + key.Value(r.Settings) + "\n")
+		}
+		again := Read("f", []byte(written.String()), "")
+		if again.Settings != r.Settings || len(again.Problems) != 0 {
+			t.Errorf("%q reads as %+v, was %+v", written.String(), again.Settings, r.Settings)
+		}
+	})
+}
+
+func FuzzCommandLine(f *testing.F) {
+	for _, s := range []string{`a="b c" -- d`, `"a=b`, "=", `"`, `a"b"c=" "`, "\xa0", "--"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		params, args := CommandLine(text)
+		size := 0
+		for _, p := range append(params, args...) {
+			size += len(p.Name) + len(p.Value)
+			if !p.HasValue && p.Value != "" {
+				t.Errorf("%q: %+v has a value", text, p)
+			}
+			// What needs no quotes stays as it is.
+			word := p.Name
+			if p.HasValue {
+				word += "=" + p.Value
+			}
+			if word == "" || word == "--" ||
+				strings.ContainsFunc(word, func(r rune) bool { return r == '"' || r <= ' ' || r > '~' }) {
+				continue
+			}
+			again, rest := CommandLine("x " + word + "\n")
+			if len(again) != 2 || len(rest) != 0 || again[1] != p {
+				t.Errorf("%q: %+v reads as %+v", text, p, again)
+			}
+		}
+		if size > len(text) {
+			t.Errorf("%q: words of %d bytes", text, size)
+		}
+	})
+}

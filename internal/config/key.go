@@ -1,0 +1,137 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// A Key is one row of the table of settings.
+type Key struct {
+	Name    string
+	Meaning string // what it is for, in a line
+	field   field
+}
+
+// Default returns the default value as it would be written in the file.
+func (k Key) Default() string {
+	return k.Value(Default())
+}
+
+// Value returns the value in s as it would be written in the file.
+func (k Key) Value(s Settings) string {
+	return k.field.value(&s)
+}
+
+// Takes says which values the key takes, such as "auto or none".
+func (k Key) Takes() string {
+	return k.field.takes()
+}
+
+// A field connects a key with its place in Settings. There is one implementation for each type
+// of value.
+type field interface {
+	// reset sets the default.
+	reset(s *Settings)
+	// set sets the value written as text. If it is none, set changes nothing and returns
+	// what was expected.
+	set(s *Settings, text string) (expected string)
+	// value returns the value as set would take it.
+	value(s *Settings) string
+	// takes says which values there are.
+	takes() string
+}
+
+// A duration is a time span with a unit. Bare numbers are refused: other programs mean
+// seconds by them, or milliseconds.
+type duration struct {
+	at            func(*Settings) *time.Duration
+	def, min, max time.Duration
+}
+
+func (d duration) reset(s *Settings) { *d.at(s) = d.def }
+
+func (d duration) set(s *Settings, text string) string {
+	const form = "a time with a unit, such as 5s"
+	if strings.Trim(text, "0123456789") == "" {
+		return form // ParseDuration takes a bare 0.
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return form
+	}
+	if v < d.min || v > d.max {
+		return span(d.min) + " to " + span(d.max)
+	}
+	*d.at(s) = v
+	return ""
+}
+
+func (d duration) value(s *Settings) string { return span(*d.at(s)) }
+
+func (d duration) takes() string {
+	return "a time from " + span(d.min) + " to " + span(d.max) +
+		" with its unit (ms, s, m or h)"
+}
+
+// span writes a time span the short way: 10m, where Duration.String writes 10m0s.
+func span(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-len("0s")]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-len("0m")]
+	}
+	return s
+}
+
+// A choice is one word of a few. Its values are numbered in the order of their names.
+type choice[T ~uint8] struct {
+	at    func(*Settings) *T
+	names []string
+	def   T
+}
+
+func (c choice[T]) reset(s *Settings) { *c.at(s) = c.def }
+
+func (c choice[T]) set(s *Settings, text string) string {
+	for i, name := range c.names {
+		if text == name {
+			*c.at(s) = T(i)
+			return ""
+		}
+	}
+	return c.takes()
+}
+
+func (c choice[T]) value(s *Settings) string { return c.names[*c.at(s)] }
+
+func (c choice[T]) takes() string {
+	last := len(c.names) - 1
+	return strings.Join(c.names[:last], ", ") + " or " + c.names[last]
+}
+
+// A yesNo is a switch.
+type yesNo struct {
+	at  func(*Settings) *bool
+	def bool
+}
+
+func (y yesNo) reset(s *Settings) { *y.at(s) = y.def }
+
+func (y yesNo) set(s *Settings, text string) string {
+	if text != "yes" && text != "no" {
+		return y.takes()
+	}
+	*y.at(s) = text == "yes"
+	return ""
+}
+
+func (y yesNo) value(s *Settings) string {
+	if *y.at(s) {
+		return "yes"
+	}
+	return "no"
+}
+
+func (y yesNo) takes() string { return "yes or no" }
