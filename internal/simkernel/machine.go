@@ -1,0 +1,312 @@
+// Package simkernel is a Linux kernel in virtual time, for PID 1 to run on.
+//
+// It is a discrete-event machine with one CPU, no goroutine, no clock and one seed. While PID 1
+// computes, no time passes and nobody else runs. Inside Next the machine runs the processes that
+// can run, moves its clock to the next timer when none can, and comes back when something
+// concerns PID 1. So a boot of an hour takes microseconds, and the same configuration with the
+// same seed leaves the same transcript.
+//
+// There is a file for each behaviour of the kernel, named as the kernel names it. Functions that
+// follow one of the kernel's say which.
+package simkernel
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// Config describes a machine. The zero value is a privileged machine of its own, with a console,
+// /bin/sh and nothing else.
+type Config struct {
+	// Seed draws what a real machine leaves to chance: in which order things happen that
+	// happen at one instant, and how much longer or shorter everything takes, from half to
+	// twice as long. With 0 all is orderly: first come, first served, and as long as said.
+	Seed uint64
+
+	// Files are the plain files, by absolute path. Their directories are there too.
+	Files map[string]string
+	// Dirs are further directories.
+	Dirs []string
+	// Programs are the executable files, by absolute path. /bin/sh is there by itself,
+	// unless NoShell says it is not.
+	Programs map[string]Program
+	NoShell  bool
+	// Terminals are the devices that can be opened, by absolute path.
+	Terminals map[string]Terminal
+	// Console is the device behind /dev/console: /dev/ttyS0 if empty. "none" is no console:
+	// then descriptors 0, 1 and 2 are closed at the start.
+	Console string
+	// Stdio is what PID 1 has as descriptors 0, 1 and 2: /dev/console if empty.
+	Stdio string
+	// Closed are those of the descriptors 0 to 2 that are closed at the start.
+	Closed []kernel.FD
+
+	// Namespace makes PID 1 the init of a PID namespace and not of the machine.
+	Namespace bool
+	// NoSysBoot takes CAP_SYS_BOOT away.
+	NoSysBoot bool
+	// Cmdline is the kernel command line.
+	Cmdline string
+	// Epoch is the time of day at boot: 1970 if zero.
+	Epoch time.Time
+	// PIDMax is kernel.pid_max; 32768 if zero.
+	PIDMax int
+
+	// ExecTime is how long it takes to load a program: 300 microseconds if zero. Programs
+	// may say otherwise.
+	ExecTime time.Duration
+	// SyncTime is how long sync(2) takes: 100 microseconds if zero. kernel.Never is a dead
+	// disk.
+	SyncTime time.Duration
+	// RebootTime is how long reboot(2) takes to shut the devices down. With kernel.Never
+	// it hangs there.
+	RebootTime time.Duration
+	// HaltReturns and PowerOffReturns are kernels that cannot do it, print that they have,
+	// and come back. The caller ends, and a later reboot(2) hangs
+	// (kernel/reboot.c: system_transition_mutex is never unlocked).
+	HaltReturns, PowerOffReturns bool
+
+	// Until bounds the run, in virtual time: an hour if zero.
+	Until time.Duration
+	// Trace, if set, is told every call of PID 1 with its result.
+	Trace func(at time.Duration, call string)
+}
+
+// Machine is a simulated machine. It is made by New and used by one goroutine.
+type Machine struct {
+	cfg Config
+	rng *rand.Rand // nil: orderly
+
+	// Time and what is to be done in it.
+	now     time.Duration
+	events  eventHeap
+	seq     uint64
+	actions []scheduled
+	runq    runQueue
+	current *process // that is running
+	work    int      // done since time last moved
+
+	// Processes.
+	pids   pidMap
+	slots  []slot
+	all    processList // in order of birth
+	init   *process
+	chunk  []process // processes not yet used
+	births uint64
+	states [stateCount]int
+
+	// What PID 1 is told.
+	ready []readiness
+	fds   []*descriptor
+	stdio *stdio
+	waits []Blocked
+
+	files     map[string]*file
+	programs  map[string]*Program
+	terminals map[string]*terminal
+	console   *terminal
+	sysctls   map[string]string
+	mounts    []mounted
+	whens     map[string][]*whenLine
+
+	log      []LogLine
+	loopback bool
+	cwd      string
+	wallJump time.Duration
+
+	cad       bool
+	syncTime  time.Duration
+	transit   bool // system_transition_mutex is held
+	rebooting End  // what the holder is about to do
+
+	counts [callCount]int
+	faults map[call][]fault
+
+	running bool
+	ended   bool
+	end     End
+}
+
+// New makes a machine. The maps of the configuration are only read.
+func New(cfg Config) *Machine {
+	if cfg.PIDMax == 0 {
+		cfg.PIDMax = 32768
+	}
+	if cfg.ExecTime == 0 {
+		cfg.ExecTime = 300 * time.Microsecond
+	}
+	if cfg.SyncTime == 0 {
+		cfg.SyncTime = 100 * time.Microsecond
+	}
+	if cfg.Until == 0 {
+		cfg.Until = time.Hour
+	}
+	if cfg.Console == "" {
+		cfg.Console = "/dev/ttyS0"
+	}
+	if cfg.Epoch.IsZero() {
+		cfg.Epoch = time.Unix(0, 0).UTC()
+	}
+	m := &Machine{cfg: cfg, cad: true, syncTime: cfg.SyncTime, cwd: "/"}
+	if cfg.Seed != 0 {
+		m.rng = rand.New(rand.NewPCG(cfg.Seed, 0))
+	}
+	m.pids.max = cfg.PIDMax
+	m.setUpFiles()
+	m.setUpTerminals()
+	m.setUpProc()
+	m.setUpProcesses()
+	return m
+}
+
+// How says how a machine ended.
+type How uint8
+
+// The ways to end.
+const (
+	// Restarted: reboot(2) with RESTART or RESTART2, or a Ctrl-Alt-Del that asked nobody.
+	Restarted How = 1 + iota
+	// Halted: reboot(2) with HALT.
+	Halted
+	// PoweredOff: reboot(2) with POWER_OFF.
+	PoweredOff
+	// Exited: PID 1 ended. In the initial namespace the kernel panics.
+	Exited
+	// Panicked: the kernel panicked for another reason.
+	Panicked
+	// Execed: PID 1 replaced itself. Boot may be called once more, for the new program, and
+	// goes on with the same processes.
+	Execed
+	// Stuck: PID 1 waits for something that cannot come.
+	Stuck
+	// TimedOut: the bound on virtual time was reached.
+	TimedOut
+	// Livelocked: endless work at one instant.
+	Livelocked
+)
+
+// String returns the name.
+func (h How) String() string {
+	switch h {
+	case Restarted:
+		return "restarted"
+	case Halted:
+		return "halted"
+	case PoweredOff:
+		return "powered off"
+	case Exited:
+		return "exited"
+	case Panicked:
+		return "panicked"
+	case Execed:
+		return "execed"
+	case Stuck:
+		return "stuck"
+	case TimedOut:
+		return "timed out"
+	case Livelocked:
+		return "livelocked"
+	}
+	return "running"
+}
+
+// End is the end of a machine, or of a PID namespace.
+type End struct {
+	How How
+	// At is when, since boot.
+	At time.Duration
+	// Status is what the parent of a namespace's PID 1 sees: death by SIGHUP after
+	// RESTART, by SIGINT after HALT and POWER_OFF. In the initial namespace it is set when
+	// How is Exited only.
+	Status kernel.WaitStatus
+	// Arg is RESTART2's argument.
+	Arg string
+	// Command is what PID 1 replaced itself by.
+	Command *kernel.Command
+	// Text is the kernel's last line, or what PID 1 is stuck in.
+	Text string
+}
+
+// unwind is thrown to end PID 1's code, and caught in Boot.
+//
+// A real PID 1 does not come back from these calls: the machine is gone, and its stack with it.
+// Here the stack must go some way, and PID 1 must not need to know; so the call does not return
+// and does not fail, but panics. Deferred code of PID 1 that catches the panic is thrown out
+// again by its next call.
+type unwind struct{}
+
+func (unwind) String() string { return "simkernel: the machine has ended" }
+
+// Boot runs PID 1 until the machine ends. Returning from pid1 is exiting with that status.
+// A panic of PID 1 passes through.
+func (m *Machine) Boot(pid1 func(k kernel.Kernel) int) (end End) {
+	if m.running {
+		panic("simkernel: Boot within Boot")
+	}
+	if m.ended {
+		if m.end.How != Execed {
+			panic("simkernel: Boot of a machine that has " + m.end.How.String())
+		}
+		m.ended, m.end = false, End{}
+	}
+	m.running = true
+	defer func() {
+		m.running = false
+		switch r := recover().(type) {
+		case nil:
+		case unwind:
+			end = m.end
+		default:
+			panic(r)
+		}
+	}()
+	var k kernel.Kernel = &pid1Calls{m}
+	if m.cfg.Trace != nil {
+		k = Traced(k, func(s string) { m.cfg.Trace(m.now, s) })
+	}
+	status := pid1(k)
+	if !m.ended {
+		m.exitInit(kernel.WaitStatus(status&0xff) << 8)
+	}
+	return m.end
+}
+
+// finish ends the machine. The caller must get back to PID 1's call at once.
+func (m *Machine) finish(e End) {
+	if m.ended {
+		return
+	}
+	e.At = m.now
+	m.ended, m.end = true, e
+}
+
+// pid1Calls is the kernel as PID 1 sees it.
+type pid1Calls struct{ m *Machine }
+
+var _ kernel.Kernel = (*pid1Calls)(nil)
+
+// enter begins a call of PID 1. It returns the errno that the test asked for, or 0.
+func (k *pid1Calls) enter(c call) kernel.Errno {
+	m := k.m
+	k.check()
+	m.toil()
+	k.check()
+	return m.fault(c)
+}
+
+// check throws PID 1 out if the machine has ended.
+func (k *pid1Calls) check() {
+	if k.m.ended {
+		panic(unwind{})
+	}
+}
+
+// asError turns 0 into nil.
+func asError(e kernel.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
+}
