@@ -56,6 +56,10 @@ func (b *builder) assemble() error {
 	if r := b.image.Replaced(); len(r) > 0 {
 		b.tell("overlaid /%s", strings.Join(r, ", /"))
 	}
+	if r := b.image.Opened(); len(r) > 0 {
+		b.tell("readable for all, which they were not (see --keep-modes): /%s",
+			strings.Join(r, ", /"))
+	}
 	return nil
 }
 

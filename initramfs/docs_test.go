@@ -28,7 +28,8 @@ func page(t *testing.T) string {
 // fences returns the examples of one language.
 func fences(text, language string) []string {
 	var found []string
-	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(text, -1) {
+	fence := regexp.MustCompile("(?s)```" + language + "\n(.*?)```")
+	for _, m := range fence.FindAllStringSubmatch(text, -1) {
 		found = append(found, m[1])
 	}
 	return found

@@ -100,6 +100,7 @@ type Entry struct {
 type Image struct {
 	asked   []Entry
 	runtime []string         // directories that are filled while the machine runs
+	opened  []string         // files of trees that others could not read and now can
 	settled map[string]Entry // by canonical path, after Settle
 }
 
@@ -327,6 +328,9 @@ func (im *Image) Replaced() []string {
 	slices.Sort(paths)
 	return paths
 }
+
+// Opened lists the files of trees that others may read in the image but not where they come from.
+func (im *Image) Opened() []string { return im.opened }
 
 // merge puts every entry in its place and settles who stays where two want the same one.
 func merge(asked []Entry, places []string) (map[string]Entry, error) {

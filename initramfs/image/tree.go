@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,6 +60,9 @@ func (im *Image) AddTree(t Tree) error {
 			return &PathError{dest, t.From, err.Error()}
 		}
 		e.Path = dest
+		if t.opens(p, info.Mode()) {
+			im.opened = append(im.opened, strings.TrimLeft(dest, "/"))
+		}
 		return im.Add(e)
 	})
 }
@@ -119,6 +123,16 @@ func (t Tree) perm(m fs.FileMode) uint32 {
 		}
 	}
 	return perm
+}
+
+// opens says whether a file that someone kept from others becomes readable for all. A file in a
+// directory that is itself closed says nothing: so is a whole checkout made under umask 077.
+func (t Tree) opens(p string, m fs.FileMode) bool {
+	if t.KeepModes || !m.IsRegular() || m.Perm()&0o004 != 0 {
+		return false
+	}
+	dir, err := os.Stat(filepath.Dir(p))
+	return err == nil && dir.Mode().Perm()&0o001 != 0
 }
 
 // plainPerm is what git keeps of a mode.

@@ -2,6 +2,7 @@ package image
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -38,6 +39,7 @@ func modes(t *testing.T, files map[string]os.FileMode) string {
 
 func TestModesOfTrees(t *testing.T) {
 	root := modes(t, map[string]os.FileMode{
+		"closed": 0o700 | os.ModeDir, "closed/as/all": 0o600, "closed/as": 0o700 | os.ModeDir,
 		"etc/shadow": 0o600, "bin/tool": 0o700, "bin/su": 0o755 | os.ModeSetuid,
 		"bin/wall": 0o755 | os.ModeSetgid, "data": 0o770 | os.ModeDir | os.ModeSetgid,
 		"tmp": 0o777 | os.ModeDir | os.ModeSticky,
@@ -59,6 +61,10 @@ func TestModesOfTrees(t *testing.T) {
 			if e, _ := im.Lookup(p); e.Perm != perm {
 				t.Errorf("keep %v: %s\n got %04o\nwant %04o", keep, p, e.Perm, perm)
 			}
+		}
+		wantOpened := map[bool]string{false: "[bin/tool etc/shadow]", true: "[]"}[keep]
+		if got := fmt.Sprint(im.Opened()); got != wantOpened {
+			t.Errorf("keep %v: opened\n got %s\nwant %s", keep, got, wantOpened)
 		}
 	}
 }

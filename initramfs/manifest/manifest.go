@@ -9,10 +9,11 @@
 //	tree    SOURCE [DEST]
 //	overlay SOURCE [DEST]
 //
-// Words are separated by blanks. A word that holds blanks, `#` or a quote is written as a Go
-// string in double quotes. `#` at the beginning of a word starts a comment. DEST is a path of the
-// image, with or without a leading slash; SOURCE is a path of this machine, relative to the
-// manifest's own directory, so that the same manifest means the same from everywhere. MODE is octal.
+// Words are separated by blanks. A word that holds blanks or a quote, or begins with `#`, is
+// written as a Go string in double quotes. `#` at the beginning of a word starts a comment. DEST is
+// a path of the image, with or without a leading slash; SOURCE is a path of this machine, relative
+// to the manifest's own directory, so that the same manifest means the same from everywhere. MODE
+// is octal.
 package manifest
 
 import (

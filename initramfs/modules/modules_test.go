@@ -42,7 +42,8 @@ func kernel() map[string]string {
 func afterDepmod() map[string]string {
 	files := kernel()
 	files["kernel/net/xpacked.ko.xz"] = "unread"
-	files["modules.dep"] = `kernel/fs/btrfs/btrfs.ko: kernel/lib/libcrc32c.ko kernel/lib/raid6_pq.ko kernel/crypto/xor.ko
+	files["modules.dep"] = "kernel/fs/btrfs/btrfs.ko: kernel/lib/libcrc32c.ko " +
+		`kernel/lib/raid6_pq.ko kernel/crypto/xor.ko
 kernel/lib/libcrc32c.ko:
 kernel/lib/raid6_pq.ko: kernel/crypto/xor.ko
 kernel/crypto/xor.ko:
@@ -168,12 +169,13 @@ func files(t *testing.T, root string, ask ...string) map[string]string {
 }
 
 func TestFiles(t *testing.T) {
-	virtio := string(ko(elf.EM_X86_64, strings.Split(kernel()["kernel/net/virtio-net.ko.zst"], "\n")...))
-	failover := string(ko(elf.EM_X86_64, strings.Split(kernel()["kernel/net/net_failover.ko.gz"], "\n")...))
+	plain := func(name string) string {
+		return string(ko(elf.EM_X86_64, strings.Split(kernel()[name], "\n")...))
+	}
 	want := map[string]string{
-		"kernel/net/virtio-net.ko":   virtio, // unpacked
-		"kernel/net/net_failover.ko": failover,
-		"kernel/net/failover.ko":     string(ko(elf.EM_X86_64, "depends=")),
+		"kernel/net/virtio-net.ko":   plain("kernel/net/virtio-net.ko.zst"),
+		"kernel/net/net_failover.ko": plain("kernel/net/net_failover.ko.gz"),
+		"kernel/net/failover.ko":     plain("kernel/net/failover.ko"),
 		"modules.dep": "kernel/net/failover.ko:\n" +
 			"kernel/net/net_failover.ko: kernel/net/failover.ko\n" +
 			"kernel/net/virtio-net.ko: kernel/net/net_failover.ko kernel/net/failover.ko\n",
@@ -320,6 +322,7 @@ func tryAll(root string, machine elf.Machine, ask ...string) error {
 }
 
 func TestDamagedModulesAreRefused(t *testing.T) {
+	noModinfo := bytes.Replace(ko(elf.EM_X86_64), []byte(".mod"), []byte(".xyz"), 1)
 	for name, tt := range map[string]struct {
 		file string
 		data []byte
@@ -327,7 +330,7 @@ func TestDamagedModulesAreRefused(t *testing.T) {
 	}{
 		"no ELF":         {"a.ko", []byte("#!/bin/sh\nexit\n"), "a.ko: not a kernel module: "},
 		"empty":          {"a.ko", nil, "a.ko: not a kernel module: "},
-		"no modinfo":     {"a.ko", bytes.Replace(ko(elf.EM_X86_64), []byte(".mod"), []byte(".xyz"), 1), "no section .modinfo"},
+		"no modinfo":     {"a.ko", noModinfo, "no section .modinfo"},
 		"no gzip":        {"a.ko.gz", []byte("plain text"), "a.ko.gz: gzip: invalid header"},
 		"cut gzip":       {"a.ko.gz", pack(t, "x.gz", ko(elf.EM_X86_64))[:40], "a.ko.gz: "},
 		"no zstd":        {"a.ko.zst", []byte("plain text"), "a.ko.zst: "},
