@@ -60,6 +60,8 @@ type system interface {
 	// may be read only if it did.
 	Within(limit time.Duration, f func()) bool
 
+	// OutliveTerm makes this process ignore SIGTERM and SIGHUP from now on.
+	OutliveTerm()
 	// Kill is kill(2).
 	Kill(pid int, sig unix.Signal) error
 	// Reboot is reboot(2); a non-empty arg goes with RESTART2. It returns only if refused.
@@ -205,6 +207,9 @@ func (c *command) ask(param []byte) int {
 		c.say("%v", err)
 	}
 	c.recordOrSay()
+	// PID 1 may send SIGTERM to all before this process has ended, and whoever waits for it must
+	// not take that for a failure.
+	c.sys.OutliveTerm()
 	if err := c.sys.Kill(1, sig); err != nil {
 		if param != nil {
 			if err := c.sys.RemoveParam(); err != nil {

@@ -62,6 +62,8 @@ func (f *fake) Within(limit time.Duration, g func()) bool {
 	return true
 }
 
+func (f *fake) OutliveTerm() {}
+
 func (f *fake) Kill(pid int, sig unix.Signal) error {
 	if pid != 1 {
 		f.t.Errorf("kill(%d, %d): got pid %d, want 1", pid, sig, pid)

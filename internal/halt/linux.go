@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"time"
@@ -44,6 +45,8 @@ func (*linux) Within(limit time.Duration, f func()) bool {
 		return false
 	}
 }
+
+func (*linux) OutliveTerm() { signal.Ignore(unix.SIGTERM, unix.SIGHUP) }
 
 func (*linux) Kill(pid int, sig unix.Signal) error { return unix.Kill(pid, sig) }
 
