@@ -250,6 +250,9 @@ type Files interface {
 	// ReadFile returns a whole file of at most MaxFile bytes (else EFBIG). It does not wait
 	// for the writer of a fifo.
 	ReadFile(path string) ([]byte, error)
+	// ReadTrusted is ReadFile for a file that tells PID 1 what to do: EPERM unless it is a
+	// regular file of root that nobody else may write, reached by no symbolic link.
+	ReadTrusted(path string) ([]byte, error)
 	// Exists reports whether there is something at path.
 	Exists(path string) bool
 	// Remove deletes a file.

@@ -4,16 +4,17 @@ import "syscall"
 
 // The errnos that PID 1 tells apart.
 const (
-	EAGAIN = syscall.EAGAIN
-	ECHILD = syscall.ECHILD
-	EINTR  = syscall.EINTR
-	EINVAL = syscall.EINVAL
-	EIO    = syscall.EIO
-	EISDIR = syscall.EISDIR
-	ENOENT = syscall.ENOENT
-	EPERM  = syscall.EPERM
-	ESRCH  = syscall.ESRCH
-	EFBIG  = syscall.EFBIG
+	EAGAIN  = syscall.EAGAIN
+	ECHILD  = syscall.ECHILD
+	EINTR   = syscall.EINTR
+	EINVAL  = syscall.EINVAL
+	EIO     = syscall.EIO
+	EISDIR  = syscall.EISDIR
+	ENOENT  = syscall.ENOENT
+	ENOTDIR = syscall.ENOTDIR
+	EPERM   = syscall.EPERM
+	ESRCH   = syscall.ESRCH
+	EFBIG   = syscall.EFBIG
 )
 
 // The signals that mean something to PID 1 (signal(7); the numbers are those of all the

@@ -13,6 +13,32 @@ import (
 // ReadFile returns a whole file.
 func (k *Kernel) ReadFile(path string) ([]byte, error) { return readAt(unix.AT_FDCWD, path) }
 
+// ReadTrusted reads a file that only root can have written.
+func (k *Kernel) ReadTrusted(path string) ([]byte, error) {
+	const othersWrite = 0o022
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err == unix.ENOSYS {
+		// Before Linux 5.6 only the last part of the path can be asked for.
+		fd, err = unix.Open(path,
+			unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != 0 || st.Mode&othersWrite != 0 {
+		return nil, kernel.EPERM
+	}
+	return readAll(fd)
+}
+
 func readAt(dir int, path string) ([]byte, error) {
 	// Without O_NONBLOCK, a fifo in place of the file would be waited for.
 	fd, err := unix.Openat(dir, path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -20,6 +46,10 @@ func readAt(dir int, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
+	return readAll(fd)
+}
+
+func readAll(fd int) ([]byte, error) {
 	// The file's size is a hint only: those of proc have none.
 	var st unix.Stat_t
 	size := 512

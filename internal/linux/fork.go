@@ -1,6 +1,8 @@
 package linux
 
 import (
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -9,18 +11,25 @@ import (
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
-// child is all that a forked child needs, made before the fork, for the child must not allocate.
+// child is all that a child needs between its start and its program, made by the parent, for the
+// child must not allocate. The two share their memory: the child runs beside PID 1 like a thread,
+// on a stack of its own, until it has executed its program.
 type child struct {
+	// busy is set by the parent, and cleared by the kernel when the child has executed its
+	// program or has ended (CLONE_CHILD_CLEARTID). Until then nothing here may change.
+	busy  atomic.Uint32
+	stack []byte
+
 	// One system call, if call is set; the child exits with its errno.
 	call bool
 	nr   uintptr
 	args [4]uintptr
+	text *byte // an argument's memory
 
-	// Otherwise a program. All slices end with nil, and are one longer than what they hold.
-	paths   []*byte   // to try in turn, execvp(3)
-	argv    []*byte   // its arguments
-	scripts [][]*byte // per path, the arguments of /bin/sh if the file is a script without "#!"
-	env     []*byte
+	// Otherwise a program.
+	tries   []try
+	argv    **byte // its arguments; like env, a C array with nil at its end
+	env     **byte
 	sh      *byte
 	tty     *byte // or nil
 	takeTTY bool
@@ -30,10 +39,19 @@ type child struct {
 	lift    unix.Rlimit  // no limit
 	report  int          // where to write a failure
 
-	clearsHandlers bool // the kernel resets signal handlers at the fork
+	clearsHandlers bool // the kernel resets signal handlers at the start of the child
 	clone3         cloneArgs
 	failed         startReport
 }
+
+// try is a file that the program may be, as execvp(3) tries them.
+type try struct {
+	path   *byte
+	script **byte // the arguments of /bin/sh, if the file is a script without "#!"
+}
+
+// stackSize is ample for code that may not grow its stack: the linker holds that below 1 KiB.
+const stackSize = 4096
 
 // cloneArgs is struct clone_args of clone3(2), first version.
 type cloneArgs struct {
@@ -63,37 +81,76 @@ type sigset uint64
 
 const sigsetSize = unsafe.Sizeof(sigset(0))
 
-// forkChild forks, by a plain copy of this process rather than as vfork(2) does: with vfork the
-// parent stands still until the child has executed its program, and a program on a disk that does
-// not answer would stop PID 1.
+// clone makes the system call trap, clone3(2) or clone(2), with a stack for the child. The child
+// calls runChild there and never comes back.
 //
-// The child runs on a copy of this stack, with no other thread: it must not allocate, grow the
-// stack, take a lock or return. Hence nosplit, and raw system calls only. All signals are blocked
-// across the fork, because a Go handler in the child would look for threads that are not there.
+//go:noescape
+func clone(trap, a1, a2, a3, a4, a5 uintptr, c *child) (pid uintptr)
+
+// start starts a child that shares our memory and does not stop us meanwhile.
+//
+// vfork(2), and with it Go's own ForkExec, would stop PID 1 until the child has executed its
+// program, and that comes from a disk that may never answer. A fork(2) that copies the memory
+// costs twice as much as the whole of a vfork: the page tables, and each page that PID 1 writes to
+// afterwards.
+//
+// All signals are blocked across the start, because a Go handler in the child would look for
+// threads that are not there.
 //
 //go:nosplit
 //go:norace
-//go:noinline
-func forkChild(c *child) (pid uintptr, errno syscall.Errno) {
+func (c *child) start() (pid uintptr, errno syscall.Errno) {
+	const flags = unix.CLONE_VM | unix.CLONE_CHILD_CLEARTID
 	all, old := ^sigset(0), sigset(0)
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), sigsetSize, 0, 0)
+	busy := uintptr(unsafe.Pointer(&c.busy))
+	stack := uintptr(unsafe.Pointer(&c.stack[0]))
 	if c.clearsHandlers {
-		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE3,
-			uintptr(unsafe.Pointer(&c.clone3)), unsafe.Sizeof(c.clone3), 0, 0, 0, 0)
+		c.clone3 = cloneArgs{
+			flags: flags | unix.CLONE_CLEAR_SIGHAND, childTID: uint64(busy),
+			exitSignal: uint64(unix.SIGCHLD), stack: uint64(stack),
+			stackSize: stackSize - callRoom,
+		}
+		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c.clone3)),
+			unsafe.Sizeof(c.clone3), 0, 0, 0, c)
 	} else {
-		// The order of the other arguments differs by architecture; all are zero.
-		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+		top := stack + stackSize - callRoom
+		// amd64 and riscv64 disagree about the order of the last two: one is zero on
+		// each (kernel/fork.c, CONFIG_CLONE_BACKWARDS).
+		ctid, tls := busy, uintptr(0)
+		if tlsBeforeTID {
+			ctid, tls = tls, ctid
+		}
+		pid = clone(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), top, 0, ctid, tls, c)
 	}
-	if errno != 0 || pid != 0 {
-		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
-			uintptr(unsafe.Pointer(&old)), 0, sigsetSize, 0, 0)
-		return pid, errno
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+		uintptr(unsafe.Pointer(&old)), 0, sigsetSize, 0, 0)
+	const maxErrno = 4095
+	if pid > ^uintptr(maxErrno) {
+		return 0, syscall.Errno(-pid)
 	}
+	return pid, 0
+}
 
+// callRoom is what the first call in the child needs at the top of its stack: the argument, and on
+// some architectures a place for the return address. It keeps the stack aligned.
+const callRoom = 64
+
+// tlsBeforeTID says that clone(2) has the thread pointer before the address of the thread's number
+// (CONFIG_CLONE_BACKWARDS; of our architectures, only amd64 has it the other way round).
+const tlsBeforeTID = runtime.GOARCH != "amd64"
+
+// runChild is the child. It shares PID 1's memory, with no Go thread of its own: it must not
+// allocate, grow the stack, take a lock, write a pointer or return. Hence nosplit, and raw system
+// calls only.
+//
+//go:nosplit
+//go:norace
+func runChild(c *child) {
 	code := uintptr(exitNoExec)
 	if c.call {
-		_, _, errno = syscall.RawSyscall6(c.nr, c.args[0], c.args[1], c.args[2], c.args[3], 0, 0)
+		_, _, errno := syscall.RawSyscall6(c.nr, c.args[0], c.args[1], c.args[2], c.args[3], 0, 0)
 		code = uintptr(errno)
 	} else {
 		c.exec()
@@ -145,6 +202,7 @@ func (c *child) exec() {
 		syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE,
 			uintptr(unsafe.Pointer(c.nofile)), 0, 0, 0)
 	}
+	// From here on a signal ends the child, as it would end the program.
 	none := sigset(0)
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&none)), 0, sigsetSize, 0, 0)
@@ -186,12 +244,11 @@ func openStdio(path *byte) syscall.Errno {
 //go:norace
 func execvp(c *child) syscall.Errno {
 	errno, denied := syscall.ENOENT, false
-	for i := range c.paths {
-		errno = execve(c.paths[i], &c.argv[0], &c.env[0])
+	for _, t := range c.tries {
+		errno = execve(t.path, c.argv, c.env)
 		switch errno {
 		case syscall.ENOEXEC:
-			errno = execve(c.sh, &c.scripts[i][0], &c.env[0])
-			return errno
+			return execve(c.sh, t.script, c.env)
 		case syscall.EACCES:
 			denied = true
 		case syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE, syscall.ENODEV, syscall.ETIMEDOUT:

@@ -30,13 +30,16 @@ type Kernel struct {
 	views   views
 	starts  startReports
 	log     *logger
-	env     []string
 	tidy    tidy
 
 	boot     time.Time     // an instant of the runtime's clock,
 	bootAge  time.Duration // and the time since boot at that instant
 	nofile   *unix.Rlimit  // what Go's runtime has changed, or nil
 	oldClone bool          // clone3(2) is not to be had
+
+	children []*child
+	lastEnv  []string // the last environment, and its C array
+	lastEnvC []*byte
 }
 
 var _ kernel.Kernel = (*Kernel)(nil)

@@ -3,6 +3,7 @@ package linux
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -15,93 +16,118 @@ const shell = "/bin/sh"
 
 // Spawn starts a program in a child.
 func (k *Kernel) Spawn(cmd *kernel.Command) (kernel.PID, error) {
-	c, err := k.prepare(cmd)
-	if err != nil {
+	if err := k.starts.open(); err != nil {
 		return 0, err
 	}
-	return k.fork(c)
+	c := k.free()
+	if err := k.prepare(c, cmd); err != nil {
+		return 0, err
+	}
+	return k.start(c)
 }
 
-// Call forks a child that makes one system call.
+// Call starts a child that makes one system call.
 func (k *Kernel) Call(call kernel.Call) (kernel.PID, error) {
-	c := &child{call: true}
-	var arg *byte
+	c := k.free()
+	c.call = true
 	switch call := call.(type) {
 	case kernel.Sync:
 		c.nr = unix.SYS_SYNC
+		c.args = [4]uintptr{}
 	case kernel.Reboot:
 		var err error
-		if arg, err = syscall.BytePtrFromString(call.Arg); err != nil {
+		if c.text, err = syscall.BytePtrFromString(call.Arg); err != nil {
 			return 0, err
 		}
 		c.nr = unix.SYS_REBOOT
 		c.args = [4]uintptr{unix.LINUX_REBOOT_MAGIC1, unix.LINUX_REBOOT_MAGIC2,
-			uintptr(call.Cmd), uintptr(unsafe.Pointer(arg))}
+			uintptr(call.Cmd), uintptr(unsafe.Pointer(c.text))}
 	}
-	pid, err := k.fork(c)
-	runtime.KeepAlive(arg)
-	return pid, err
+	return k.start(c)
 }
 
-func (k *Kernel) fork(c *child) (kernel.PID, error) {
+// free returns a child that nobody uses. There are as many as have ever been on their way to their
+// programs at the same moment.
+func (k *Kernel) free() *child {
+	for _, c := range k.children {
+		if c.busy.Load() == 0 {
+			c.call = false
+			return c
+		}
+	}
+	c := &child{stack: make([]byte, stackSize)}
+	k.children = append(k.children, c)
+	return c
+}
+
+func (k *Kernel) start(c *child) (kernel.PID, error) {
+	c.busy.Store(1)
 	c.clearsHandlers = !k.oldClone
-	c.clone3 = cloneArgs{flags: unix.CLONE_CLEAR_SIGHAND, exitSignal: uint64(unix.SIGCHLD)}
-	pid, errno := forkChild(c)
+	pid, errno := c.start()
 	if c.clearsHandlers && errno != 0 && errno != syscall.EAGAIN && errno != syscall.ENOMEM {
 		// Before Linux 5.5 there is no such flag, and some containers forbid clone3(2).
 		k.oldClone = true
 		c.clearsHandlers = false
-		pid, errno = forkChild(c)
+		pid, errno = c.start()
 	}
-	runtime.KeepAlive(c)
 	if errno != 0 {
+		c.busy.Store(0)
 		return 0, errno
 	}
 	return kernel.PID(pid), nil
 }
 
 // prepare makes all that the child needs.
-func (k *Kernel) prepare(cmd *kernel.Command) (*child, error) {
-	if err := k.starts.open(); err != nil {
-		return nil, err
+func (k *Kernel) prepare(c *child, cmd *kernel.Command) (err error) {
+	c.takeTTY, c.core = cmd.TakeTTY, cmd.Core
+	c.nofile = k.inheritedNofile()
+	c.lift = unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	c.report = k.starts.w
+	c.failed = startReport{}
+	paths, err := pointers(cmd.Paths)
+	if err != nil {
+		return err
 	}
-	c := &child{
-		takeTTY: cmd.TakeTTY,
-		core:    cmd.Core,
-		nofile:  k.inheritedNofile(),
-		lift:    unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY},
-		report:  k.starts.w,
+	argv, err := pointers(cmd.Argv)
+	if err != nil {
+		return err
 	}
-	var err error
-	if c.paths, err = pointers(cmd.Paths); err != nil {
-		return nil, err
+	env, err := k.environment(cmd.Env)
+	if err != nil {
+		return err
 	}
-	if c.argv, err = pointers(cmd.Argv); err != nil {
-		return nil, err
-	}
-	if c.env, err = pointers(cmd.Env); err != nil {
-		return nil, err
-	}
+	c.argv, c.env = &argv[0], &env[0]
+	c.tty = nil
 	if cmd.TTY != "" {
 		if c.tty, err = syscall.BytePtrFromString(cmd.TTY); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if c.sh, err = syscall.BytePtrFromString(shell); err != nil {
+	if c.sh == nil {
+		if c.sh, err = syscall.BytePtrFromString(shell); err != nil {
+			return err
+		}
+	}
+	c.tries = c.tries[:0]
+	for _, path := range paths[:len(cmd.Paths)] {
+		// /bin/sh PATH ARGUMENTS, as execvp(3) does it.
+		script := append(make([]*byte, 0, len(argv)+1), c.sh, path)
+		script = append(script, argv[1:]...)
+		c.tries = append(c.tries, try{path: path, script: &script[0]})
+	}
+	return nil
+}
+
+// environment makes the C array of an environment, which is nearly always the same.
+func (k *Kernel) environment(env []string) ([]*byte, error) {
+	if k.lastEnv != nil && slices.Equal(k.lastEnv, env) {
+		return k.lastEnvC, nil
+	}
+	c, err := pointers(env)
+	if err != nil {
 		return nil, err
 	}
-	c.paths = c.paths[:len(cmd.Paths)]
-	c.scripts = make([][]*byte, len(c.paths))
-	for i, path := range c.paths {
-		// /bin/sh PATH ARGUMENTS, as execvp(3) does it.
-		args := append(make([]*byte, 0, len(c.argv)+1), c.sh, path)
-		if len(c.argv) > 1 {
-			args = append(args, c.argv[1:]...)
-		} else {
-			args = append(args, nil)
-		}
-		c.scripts[i] = args
-	}
+	k.lastEnv, k.lastEnvC = slices.Clone(env), c
 	return c, nil
 }
 

@@ -123,6 +123,15 @@ func (k *Kernel) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, error) 
 	if err != nil {
 		return 0, err
 	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(fd), &st); err != nil {
+		return 0, err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFREG {
+		// A file never blocks, and one that is opened anew begins at its start.
+		n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		return kernel.FD(n), err
+	}
 	flags := unix.O_RDONLY
 	if what == kernel.Out {
 		flags = unix.O_WRONLY

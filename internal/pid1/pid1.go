@@ -1,0 +1,167 @@
+// Package pid1 is init: it boots by the inittab, keeps services running, reaps, and takes the
+// requests to go down.
+//
+// It is one loop over the kernel's events. Its parts are state machines that the events step: the
+// boot (boot.go), the services (service.go), Ctrl-Alt-Del and the other signals (signal.go), the
+// way down (package shutdown). Nothing but kernel.Next waits, so that a request is heard at any
+// moment, in the middle of sysinit too. Every child is started in start.go and reaped in reap.go.
+package pid1
+
+import (
+	"time"
+
+	"github.com/rebound-init/rebound/internal/config"
+	"github.com/rebound-init/rebound/internal/inittab"
+	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/shutdown"
+)
+
+// The files that init reads.
+const (
+	InittabPath = "/etc/inittab"
+	ConfigPath  = "/etc/rebound.conf"
+)
+
+// Options is what init is started with.
+type Options struct {
+	Args []string // after the program's name
+	Env  []string
+	// Linuxrc is set for a process that is not PID 1: orphans do not come to it.
+	Linuxrc bool
+	// Utmp is the layout of utmp records on this architecture.
+	Utmp UtmpLayout
+	// NoSyslog is called when the configuration turns syslog off.
+	NoSyslog func()
+	// State is the snapshot of an init that has crashed, or nil.
+	State []byte
+}
+
+// Init is PID 1.
+type Init struct {
+	k   kernel.Kernel
+	opt Options
+	set config.Settings
+	env []string
+	con console
+	at  shutdown.Machine
+
+	table    inittab.Table // as last read
+	services services
+	boot     boot
+	cad      sequence // the ctrlaltdel entries that run now
+	cadAgain bool     // Ctrl-Alt-Del was pressed while they ran
+	reload   bool     // SIGHUP came while a group of the boot ran
+
+	paused bool   // SIGTSTP: nothing is started, requests are kept
+	held   uint64 // the signals kept, bit n-1 for signal n
+	// heldTTYs are terminals on which somebody has pressed Enter during a pause.
+	heldTTYs []kernel.FD
+	way      *shutdown.Way
+}
+
+// New makes an init. Nothing happens before Run.
+func New(k kernel.Kernel, opt Options) *Init {
+	in := &Init{k: k, opt: opt}
+	in.con.k = k
+	in.services.init()
+	return in
+}
+
+// Run boots the machine and stays until it goes down. It returns, with an exit status, only in a
+// container that cannot be ended otherwise.
+func (in *Init) Run() int {
+	in.setUp()
+	if in.opt.State != nil {
+		in.resume()
+	} else {
+		in.startBoot()
+	}
+	for in.way == nil || !in.way.Exit() {
+		in.advance()
+		in.handle(in.k.Next(in.deadline()))
+	}
+	return 0
+}
+
+// advance does what is due, until there is nothing left to do but to wait.
+func (in *Init) advance() {
+	if in.way != nil {
+		in.way.Settled(in.reap())
+		return
+	}
+	if in.paused {
+		return
+	}
+	in.stepBoot()
+	if in.way == nil {
+		in.stepCtrlAltDel()
+		in.startDue()
+	}
+}
+
+func (in *Init) handle(ev kernel.Event) {
+	switch ev := ev.(type) {
+	case kernel.Signaled:
+		in.signal(ev.Signal)
+	case kernel.Ready:
+		if ev.FD == in.con.fd {
+			in.con.drain()
+			return
+		}
+		in.terminalReady(ev.FD)
+	case kernel.Expired:
+		if in.way != nil {
+			in.way.Tick(in.k.Now())
+		}
+	}
+}
+
+// deadline is when something is due without an event.
+func (in *Init) deadline() time.Duration {
+	switch {
+	case in.way != nil:
+		return in.way.Deadline()
+	case in.paused:
+		return kernel.Never
+	}
+	return in.services.nextStart()
+}
+
+// running reports whether the boot is over and the machine is not going down.
+func (in *Init) running() bool { return in.boot.phase == booted && in.way == nil }
+
+// goDown starts the way down, or tells one that is under way of a further request.
+func (in *Init) goDown(a shutdown.Action) {
+	if in.way != nil {
+		in.way.Ask(a)
+		return
+	}
+	var restart inittab.Entry
+	var entries []inittab.Entry
+	for _, e := range in.table {
+		switch e.Action {
+		case inittab.Shutdown:
+			entries = append(entries, e)
+		case inittab.Restart:
+			// The first one counts [BusyBox 2.28].
+			if restart.Command == "" {
+				restart = e
+			}
+		}
+	}
+	if a == shutdown.Restart && restart.Command == "" {
+		in.note(kernel.Info, "restart asked for, but the inittab has no restart entry")
+		return
+	}
+	in.services.stopAsking()
+	// Begin may already ask us to start an entry, which needs no way: nothing here reads it.
+	in.way = shutdown.Begin(in.k, in, in.limits(), in.at, a, entries, restart)
+}
+
+func (in *Init) limits() shutdown.Limits {
+	return shutdown.Limits{
+		Term: in.set.Shutdown.TermTimeout,
+		Kill: in.set.Shutdown.KillTimeout,
+		Sync: in.set.Shutdown.SyncTimeout,
+	}
+}

@@ -1,0 +1,83 @@
+package pid1
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/utmp"
+)
+
+// UtmpLayout is how utmp records lie in their file.
+type UtmpLayout = utmp.Layout
+
+// The files of login records (utmp(5)).
+const (
+	utmpPath = "/var/run/utmp"
+	wtmpPath = "/var/log/wtmp"
+)
+
+// reap takes the status of every child that has ended, orphans included. It reports whether
+// children are left. It is the one place where children are waited for.
+func (in *Init) reap() (left bool) {
+	for {
+		e, err := in.k.Wait()
+		if err != nil {
+			return !errors.Is(err, kernel.ECHILD)
+		}
+		in.reaped(e)
+	}
+}
+
+func (in *Init) reaped(e kernel.Exit) {
+	in.logOut(e.PID)
+	entry, ours := in.services.children[e.PID]
+	delete(in.services.children, e.PID)
+	if in.way != nil {
+		in.way.Reaped(e)
+	}
+	if !ours {
+		return
+	}
+	in.boot.seq.reaped(e.PID)
+	in.cad.reaped(e.PID)
+	s := in.services.running[e.PID]
+	if e.Failed != nil && (s == nil || !s.announced) {
+		in.explain(entry, e.Failed)
+	}
+	if s == nil {
+		return
+	}
+	in.services.ended(s)
+	if in.way != nil {
+		return
+	}
+	next := "Scheduling for restart."
+	if !s.listed {
+		next = "The inittab does not ask for it any more."
+	}
+	in.note(kernel.Info, "process '"+entry.Command+"' (pid "+strconv.Itoa(int(e.PID))+
+		") exited. "+next)
+	in.again(s)
+}
+
+// logOut marks the login records of a dead process [BusyBox 3.19].
+func (in *Init) logOut(pid kernel.PID) {
+	if in.way != nil {
+		return
+	}
+	b, err := in.k.ReadFile(utmpPath)
+	if err != nil {
+		return // Nobody keeps such records here.
+	}
+	for _, u := range in.opt.Utmp.MarkDead(b, int32(pid), in.k.Wall()) {
+		err := in.k.WriteAt(utmpPath, u.Record, u.Offset)
+		if err == nil {
+			err = in.k.WriteAt(wtmpPath, u.Record, kernel.AtEnd)
+		}
+		if err != nil && !errors.Is(err, kernel.ENOENT) {
+			in.note(kernel.Warning, "login record of pid "+strconv.Itoa(int(pid))+": "+
+				err.Error())
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package pid1
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/rebound-init/rebound/internal/inittab"
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// readTable reads the inittab. A file that cannot be read gives the built-in table, an existing
+// file without entries an empty one [BusyBox 2.18].
+func (in *Init) readTable() inittab.Table {
+	b, err := in.k.ReadFile(InittabPath)
+	switch {
+	case err == nil:
+	case errors.Is(err, kernel.ENOENT):
+		in.note(kernel.Info, InittabPath+" does not exist: using the built-in table")
+		return inittab.BuiltIn()
+	case errors.Is(err, kernel.EISDIR):
+		in.warn(InittabPath + " is a directory, and holds no entries: a file was expected")
+		return nil
+	default:
+		in.warn(InittabPath + ": " + strerror(err) + ": using the built-in table")
+		return inittab.BuiltIn()
+	}
+	table, found := inittab.Parse(InittabPath, b)
+	for _, d := range found {
+		if m := d.ConsoleMessage(); m != "" {
+			in.warn(m)
+			in.note(kernel.Info, d.String())
+		}
+	}
+	return table
+}
+
+// reloadTable reads the inittab again. Running processes are not touched: what has no line any
+// more runs on, and is not started again when it ends [BusyBox 2.31 to 2.38].
+func (in *Init) reloadTable() {
+	in.note(kernel.Info, "reloading "+InittabPath)
+	in.table = in.readTable()
+
+	for _, sv := range in.services.byKey {
+		sv.listed = false
+	}
+	for _, e := range in.table {
+		sv := in.services.byKey[e.Key()]
+		if sv == nil {
+			continue
+		}
+		sv.Entry = e
+		sv.listed = isService(e.Action)
+	}
+	for key, sv := range in.services.byKey {
+		if sv.listed {
+			continue
+		}
+		if sv.index >= 0 {
+			in.services.remove(sv)
+		}
+		if sv.prompt != 0 {
+			// Nobody is asked to activate what is no longer there.
+			in.stopAsking(sv)
+		}
+		if sv.pid == 0 {
+			delete(in.services.byKey, key)
+		}
+	}
+	if in.boot.phase == booted {
+		in.scheduleNew()
+	}
+	in.note(kernel.Debug, strconv.Itoa(len(in.table))+" entries")
+}

@@ -1,0 +1,176 @@
+package pid1
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/inittab"
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+const (
+	// longLife is how long a command must run to be started again at once.
+	longLife = 10 * time.Second
+	// firstDelay is the pause after a shorter life. It doubles up to lastDelay, and there it
+	// stays: a command is never given up.
+	firstDelay = time.Second
+	lastDelay  = 30 * time.Second
+)
+
+// service is a respawn or askfirst entry, with what has become of it. It outlives its line in the
+// inittab while its process runs.
+type service struct {
+	inittab.Entry
+	pid       kernel.PID // 0 when it does not run
+	prompt    kernel.FD  // the terminal on which we wait for Enter, or 0
+	since     time.Duration
+	typed     bool // somebody has pressed Enter for this life
+	delay     time.Duration
+	announced bool // that it keeps dying
+	listed    bool // it is in the inittab, as respawn or askfirst
+
+	due   time.Duration // when it is to be started
+	order int           // of two that are due, the one with the lower number first
+	index int           // in the queue, -1 when it is not there
+}
+
+// services are all of them.
+type services struct {
+	byKey    map[inittab.Key]*service
+	running  map[kernel.PID]*service
+	asking   map[kernel.FD]*service
+	children map[kernel.PID]inittab.Entry // every command that runs, services and others
+	queue    queue
+	next     int
+}
+
+func (s *services) init() {
+	s.byKey = make(map[inittab.Key]*service)
+	s.running = make(map[kernel.PID]*service)
+	s.asking = make(map[kernel.FD]*service)
+	s.children = make(map[kernel.PID]inittab.Entry)
+}
+
+// schedule puts a service in the queue.
+func (s *services) schedule(sv *service, due time.Duration) {
+	if sv.index >= 0 {
+		s.remove(sv)
+	}
+	sv.due, sv.order = due, s.next
+	s.next++
+	heap.Push(&s.queue, sv)
+}
+
+// remove takes a service out of the queue.
+func (s *services) remove(sv *service) { heap.Remove(&s.queue, sv.index) }
+
+// nextStart is when the next service is due.
+func (s *services) nextStart() time.Duration {
+	if len(s.queue) == 0 {
+		return kernel.Never
+	}
+	return s.queue[0].due
+}
+
+// ended notes that a service's process is gone.
+func (s *services) ended(sv *service) {
+	delete(s.running, sv.pid)
+	sv.pid = 0
+	if !sv.listed {
+		delete(s.byKey, sv.Key())
+	}
+}
+
+// stopAsking forgets what is due. On the way down nothing is started.
+func (s *services) stopAsking() { s.queue = nil }
+
+// startDue starts what is due.
+func (in *Init) startDue() {
+	q := &in.services.queue
+	if len(*q) == 0 {
+		return
+	}
+	now := in.k.Now()
+	for len(*q) > 0 && (*q)[0].due <= now {
+		sv := heap.Pop(q).(*service)
+		sv.since, sv.typed = now, false
+		if sv.Action == inittab.AskFirst {
+			in.ask(sv)
+		} else {
+			in.startService(sv)
+		}
+	}
+}
+
+func (in *Init) startService(sv *service) {
+	pid, err := in.Start(sv.Entry, nil)
+	if err != nil {
+		in.again(sv)
+		return
+	}
+	sv.pid = pid
+	in.services.running[pid] = sv
+}
+
+// again decides when a service whose process has ended, or could not be started, is started anew.
+func (in *Init) again(sv *service) {
+	if !sv.listed {
+		return
+	}
+	now := in.k.Now()
+	if now-sv.since >= longLife || sv.typed {
+		// Where somebody has pressed Enter, it is that person who sets the pace.
+		sv.delay, sv.announced = 0, false
+		in.services.schedule(sv, now)
+		return
+	}
+	sv.delay = min(max(2*sv.delay, firstDelay), lastDelay)
+	if !sv.announced {
+		sv.announced = true
+		in.warn("'" + sv.Command + "'" + on(sv.TTY) + " has ended within " +
+			longLife.String() + ": starting it again in " + firstDelay.String() +
+			", then more and more seldom, at least every " + lastDelay.String())
+	}
+	in.services.schedule(sv, now+sv.delay)
+}
+
+func on(tty string) string {
+	if tty == "" {
+		return ""
+	}
+	return " on " + tty
+}
+
+// queue is a heap of services by the time they are due.
+type queue []*service
+
+func (q queue) Len() int { return len(q) }
+
+func (q queue) Less(i, j int) bool {
+	if q[i].due != q[j].due {
+		return q[i].due < q[j].due
+	}
+	return q[i].order < q[j].order
+}
+
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+// Push is for package heap.
+func (q *queue) Push(x any) {
+	sv := x.(*service)
+	sv.index = len(*q)
+	*q = append(*q, sv)
+}
+
+// Pop is for package heap.
+func (q *queue) Pop() any {
+	old := *q
+	sv := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	sv.index = -1
+	return sv
+}

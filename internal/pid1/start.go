@@ -1,0 +1,101 @@
+package pid1
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/rebound-init/rebound/internal/inittab"
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// coreSwitch lifts the limit on core dumps of all commands if it is there [BusyBox 3.10].
+const coreSwitch = "/.init_enable_core"
+
+// command says how an entry's command is started.
+func (in *Init) command(e inittab.Entry, env []string) *kernel.Command {
+	x := inittab.Words(e.Command)
+	argv := x.Argv
+	if len(argv) == 0 {
+		argv = []string{""}
+	}
+	return &kernel.Command{
+		Paths:   candidates(x.Path),
+		Argv:    argv,
+		Env:     append(in.env[:len(in.env):len(in.env)], env...),
+		TTY:     e.TTY,
+		TakeTTY: x.Login,
+		Core:    in.k.Exists(coreSwitch),
+	}
+}
+
+// Start starts an entry's command. It is the one place where programs are started.
+func (in *Init) Start(e inittab.Entry, env []string) (kernel.PID, error) {
+	pid, err := in.k.Spawn(in.command(e, env))
+	if err != nil {
+		in.warn("can't fork: " + strerror(err) + ": '" + e.Command + "' is not started")
+		return 0, err
+	}
+	in.services.children[pid] = e
+	in.note(kernel.Info, "starting pid "+strconv.Itoa(int(pid))+", tty '"+e.TTY+"': '"+
+		e.Command+"'")
+	return pid, nil
+}
+
+// Become replaces init by an entry's command.
+func (in *Init) Become(e inittab.Entry) error {
+	err := in.k.Exec(in.command(e, nil))
+	var failed *kernel.StartError
+	if errors.As(err, &failed) {
+		in.explain(e, failed)
+	} else {
+		in.warn(strerror(err))
+	}
+	return err
+}
+
+// explain says why a command could not be started [BusyBox 3.6, 3.17].
+func (in *Init) explain(e inittab.Entry, failed *kernel.StartError) {
+	if failed.Stage == kernel.StageTTY {
+		in.warn("can't open " + e.TTY + ": " + strerror(failed.Errno))
+		return
+	}
+	in.warnOn(e.TTY, "can't run '"+inittab.Words(e.Command).Path+"': "+strerror(failed.Errno))
+}
+
+// sequence runs entries one after another, each waited for.
+type sequence struct {
+	queue   []inittab.Entry
+	waiting kernel.PID
+}
+
+// done reports whether there is nothing left to run or to wait for.
+func (s *sequence) done() bool { return s.waiting == 0 && len(s.queue) == 0 }
+
+// step starts the next entry if the one before has ended.
+func (in *Init) stepSequence(s *sequence) {
+	for s.waiting == 0 && len(s.queue) > 0 {
+		e := s.queue[0]
+		s.queue = s.queue[1:]
+		if pid, err := in.Start(e, nil); err == nil {
+			s.waiting = pid
+		}
+	}
+}
+
+// reaped tells the sequence that a child has ended.
+func (s *sequence) reaped(pid kernel.PID) {
+	if s.waiting == pid {
+		s.waiting = 0
+	}
+}
+
+// of returns the table's entries with an action, in order.
+func of(t inittab.Table, a inittab.Action) []inittab.Entry {
+	var es []inittab.Entry
+	for _, e := range t {
+		if e.Action == a {
+			es = append(es, e)
+		}
+	}
+	return es
+}

@@ -1,0 +1,473 @@
+// Package shutdown is the way down: from a request to the call of reboot(2), phase by phase.
+//
+//	Entries      the shutdown entries of the inittab, one after another, everything alive
+//	Terminating  TERM to all; ends the instant the last process is gone
+//	Killing      KILL to all that are left after the time limit
+//	Syncing      sync(2) in a child, if there is a file system with a disk behind it
+//	Rebooting    reboot(2) in a child; or a new program in the place of init, for a restart
+//	Parked       the kernel did not do it, and nothing more can be tried
+//
+// The way is a state machine: PID 1 tells it what has happened, and it does what is next. It
+// waits for nothing itself. The messages and the order are those of BusyBox [BusyBox 5.1], without
+// its sleeps.
+package shutdown
+
+import (
+	"errors"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/halt/rebootparam"
+	"github.com/rebound-init/rebound/internal/inittab"
+	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/mountinfo"
+)
+
+// Action is what the way down leads to. The zero Action is none.
+type Action uint8
+
+// The actions.
+const (
+	Reboot Action = iota + 1
+	Halt
+	PowerOff
+	Restart // init itself, or what the restart entry names
+)
+
+// String returns the word that messages and REBOUND_ACTION use.
+func (a Action) String() string {
+	switch a {
+	case Reboot:
+		return "reboot"
+	case Halt:
+		return "halt"
+	case PowerOff:
+		return "poweroff"
+	case Restart:
+		return "restart"
+	}
+	return "nothing"
+}
+
+// ActionNamed returns the action that word stands for, or 0.
+func ActionNamed(word string) Action {
+	for a := Reboot; a <= Restart; a++ {
+		if a.String() == word {
+			return a
+		}
+	}
+	return 0
+}
+
+// Phase is how far the way has come.
+type Phase uint8
+
+// The phases, in order.
+const (
+	Entries Phase = iota + 1
+	Terminating
+	Killing
+	Syncing
+	Rebooting
+	Parked
+)
+
+// String returns the phase's name in messages.
+func (p Phase) String() string {
+	switch p {
+	case Entries:
+		return "shutdown entries"
+	case Terminating:
+		return "waiting for processes to end"
+	case Killing:
+		return "killing processes"
+	case Syncing:
+		return "writing to the disks"
+	case Rebooting:
+		return "calling the kernel"
+	case Parked:
+		return "stopped"
+	}
+	return "unknown"
+}
+
+// rebootLimit is how long reboot(2) may take until PID 1 tries the next thing. Drivers that shut
+// their devices down slowly take seconds.
+const rebootLimit = 30 * time.Second
+
+// pollInterval is how often PID 1 looks whether processes are left that are not its descendants.
+// Nothing tells it of their end.
+const pollInterval = 10 * time.Millisecond
+
+// Limits bound the phases.
+type Limits struct {
+	Term time.Duration // from TERM to KILL
+	Kill time.Duration // how long to wait for what KILL does not end: a process in state D
+	Sync time.Duration // for sync(2)
+}
+
+// Kernel is what the way down asks of the kernel.
+type Kernel interface {
+	kernel.Clock
+	kernel.Processes
+	kernel.Machine
+	kernel.Files
+}
+
+// Host is PID 1, as the way down sees it.
+type Host interface {
+	// Say prints a line on the console and in the log, Print on the console only.
+	Say(text string)
+	Print(text string)
+	// Note writes a line to the log only.
+	Note(text string)
+	// Start runs a shutdown entry. It has said why if that failed.
+	Start(e inittab.Entry, env []string) (kernel.PID, error)
+	// Become replaces init by an entry's command. It has said why if that failed.
+	Become(e inittab.Entry) error
+}
+
+// Machine says where PID 1 runs.
+type Machine struct {
+	// Own is false in a container: there the end of init is the end of the container.
+	Own bool
+	// Orphans is false where orphans do not become our children: as linuxrc, which is not
+	// PID 1. Then nobody knows when the last process is gone.
+	Orphans bool
+}
+
+// Way is a way down under way.
+type Way struct {
+	k      Kernel
+	host   Host
+	limits Limits
+	at     Machine
+
+	action  Action
+	phase   Phase
+	entries []inittab.Entry // shutdown entries still to run
+	restart inittab.Entry
+	waiting kernel.PID    // the child that the phase waits for, or 0
+	limit   time.Duration // when the phase ends at the latest
+	look    time.Duration // when to look for processes that are not our descendants
+	exit    bool
+}
+
+// Begin starts the way down. The entries are the shutdown entries; restart is the restart entry,
+// used for Restart only.
+func Begin(k Kernel, host Host, limits Limits, at Machine, a Action,
+	entries []inittab.Entry, restart inittab.Entry,
+) *Way {
+	w := &Way{k: k, host: host, limits: limits, at: at, action: a, restart: restart,
+		entries: entries, phase: Entries, limit: kernel.Never, look: kernel.Never}
+	w.nextEntry()
+	return w
+}
+
+// Resume goes on with a way down that a crash of init has interrupted. The shutdown entries are
+// not run again: which of them had run is not known.
+func Resume(k Kernel, host Host, limits Limits, at Machine, a Action,
+	restart inittab.Entry,
+) *Way {
+	return Begin(k, host, limits, at, a, nil, restart)
+}
+
+// Action returns where the way leads.
+func (w *Way) Action() Action { return w.action }
+
+// Phase returns how far it has come.
+func (w *Way) Phase() Phase { return w.phase }
+
+// Deadline returns when Tick wants to be called.
+func (w *Way) Deadline() time.Duration { return min(w.limit, w.look) }
+
+// Exit reports whether init is to exit, with status 0: in a container whose kernel refuses
+// reboot(2) that is the only way to end it [BusyBox 5.8].
+func (w *Way) Exit() bool { return w.exit }
+
+// Ask answers a further request. A second one never starts a phase again, but whoever asks last
+// decides between reboot, halt and power-off. A restart is none of these: it is refused once the
+// machine goes down, and gives way to all of them.
+func (w *Way) Ask(a Action) {
+	switch {
+	case w.phase == Parked:
+		w.action = a
+		w.host.Say("Trying again: " + a.String())
+		w.reboot()
+	case a == w.action:
+		w.host.Say("Already going down for " + a.String() + ": " + w.phase.String())
+	case a == Restart:
+		w.host.Say("Already going down for " + w.action.String() + ": not restarting init")
+	case w.phase == Rebooting:
+		w.host.Say("Too late for " + a.String() + ": already going down for " +
+			w.action.String())
+	default:
+		w.host.Say("Already going down for " + w.action.String() + ": now for " + a.String())
+		w.action = a
+	}
+}
+
+// nextEntry starts the next shutdown entry, or the next phase if there is none.
+func (w *Way) nextEntry() {
+	env := []string{"REBOUND_ACTION=" + w.action.String()}
+	for len(w.entries) > 0 {
+		e := w.entries[0]
+		w.entries = w.entries[1:]
+		if pid, err := w.host.Start(e, env); err == nil {
+			w.waiting = pid
+			return
+		}
+	}
+	w.terminate()
+}
+
+func (w *Way) terminate() {
+	w.phase = Terminating
+	w.host.Say("The system is going down NOW!")
+	w.killAll(kernel.SIGTERM)
+	// A stopped process gets TERM only when it goes on.
+	w.killAll(kernel.SIGCONT)
+	w.host.Print("Sent SIGTERM to all processes")
+	w.limit = w.k.Now() + w.limits.Term
+}
+
+// killAll signals everybody. ESRCH says that nobody is there, which is no error.
+func (w *Way) killAll(sig kernel.Signal) {
+	if err := w.k.KillAll(sig); err != nil && !errors.Is(err, kernel.ESRCH) {
+		w.host.Say("kill -1: " + err.Error())
+	}
+}
+
+func (w *Way) kill() {
+	w.phase = Killing
+	w.killAll(kernel.SIGKILL)
+	w.host.Print("Sent SIGKILL to all processes")
+	w.limit = w.k.Now() + w.limits.Kill
+}
+
+// Reaped tells that a child has ended.
+func (w *Way) Reaped(e kernel.Exit) {
+	if e.PID != w.waiting {
+		return
+	}
+	w.waiting = 0
+	switch w.phase {
+	case Entries:
+		w.nextEntry()
+	case Syncing:
+		w.reboot()
+	case Rebooting:
+		w.refused(kernel.Errno(e.Status.ExitStatus()))
+	case Terminating, Killing, Parked:
+	}
+}
+
+// Settled tells that all children that have ended are reaped, and whether any is left.
+func (w *Way) Settled(left bool) {
+	if left || w.phase != Terminating && w.phase != Killing {
+		return
+	}
+	if w.at.Own && w.at.Orphans {
+		// Every process descends from init, and an orphan becomes its child.
+		w.sync()
+		return
+	}
+	// A container can be entered from outside, by processes that init never hears of.
+	if errors.Is(w.k.KillAll(0), kernel.ESRCH) {
+		w.sync()
+		return
+	}
+	w.look = w.k.Now() + pollInterval
+}
+
+// Tick tells that the deadline has come.
+func (w *Way) Tick(now time.Duration) {
+	if now < w.limit {
+		if now >= w.look {
+			w.look = kernel.Never
+			w.Settled(false)
+		}
+		return
+	}
+	w.look = kernel.Never
+	switch w.phase {
+	case Terminating:
+		w.kill()
+	case Killing:
+		// A process in state D outlives KILL. Waiting for it would mean never going down.
+		w.host.Say("Processes are left that SIGKILL does not end: going on without them")
+		w.sync()
+	case Syncing:
+		w.host.Say("sync has not finished after " + w.limits.Sync.String() +
+			": going on without it")
+		w.reboot()
+	case Rebooting:
+		w.desperate("reboot(2) has not come back after " + rebootLimit.String())
+	case Entries, Parked:
+		w.limit = kernel.Never
+	}
+}
+
+// sync writes the file systems to their disks, in a child, for a disk may not answer.
+func (w *Way) sync() {
+	w.phase = Syncing
+	w.limit, w.look = kernel.Never, kernel.Never
+	if !w.hasDisks() {
+		w.reboot()
+		return
+	}
+	pid, err := w.k.Call(kernel.Sync{})
+	if err != nil {
+		w.host.Say("sync: can't fork: " + err.Error())
+		w.reboot()
+		return
+	}
+	w.waiting = pid
+	w.limit = w.k.Now() + w.limits.Sync
+}
+
+// inMemory are the file systems that have nothing to write.
+func inMemory(fstype string) bool {
+	switch fstype {
+	case "rootfs", "ramfs", "tmpfs", "devtmpfs", "proc", "sysfs", "devpts", "cgroup", "cgroup2",
+		"securityfs", "debugfs", "tracefs", "configfs", "mqueue", "bpf", "hugetlbfs",
+		"pstore", "efivarfs", "binfmt_misc", "autofs", "nsfs", "fusectl", "selinuxfs",
+		"squashfs", "erofs", "cramfs", "romfs", "iso9660":
+		return true
+	}
+	return false
+}
+
+// hasDisks reports whether a file system is mounted that may have something to write.
+func (w *Way) hasDisks() bool {
+	b, err := w.k.Proc("self/mountinfo")
+	if err != nil {
+		return true
+	}
+	for _, m := range mountinfo.Parse(b) {
+		if !inMemory(m.Type) {
+			return true
+		}
+	}
+	return false
+}
+
+// reboot does what was asked for.
+func (w *Way) reboot() {
+	w.phase = Rebooting
+	w.waiting = 0
+	w.limit, w.look = kernel.Never, kernel.Never
+	if w.action == Restart {
+		w.become()
+		return
+	}
+	call := kernel.Reboot{Cmd: w.command()}
+	if w.action == Reboot {
+		call = w.withArgument(call)
+	}
+	w.host.Print("Requesting system " + w.action.String())
+	// In a child: on kernels that cannot halt or power off, the call ends its caller
+	// (do_exit at the end of those cases in kernel/reboot.c), and the end of init is a panic.
+	// The child needs no program, so no file system has to be alive.
+	pid, err := w.k.Call(call)
+	if err != nil {
+		w.host.Say("can't fork: " + err.Error() + ": calling reboot(2) from init itself")
+		if err := w.k.RebootSelf(call.Cmd); err != nil {
+			w.refused(errnoOf(err))
+		}
+		return
+	}
+	w.waiting = pid
+	w.limit = w.k.Now() + rebootLimit
+}
+
+func (w *Way) command() kernel.RebootCmd {
+	switch w.action {
+	case Halt:
+		return kernel.Halt
+	case PowerOff:
+		return kernel.PowerOff
+	case Reboot, Restart:
+	}
+	return kernel.Restart
+}
+
+// withArgument adds the argument that the reboot command has left for the kernel.
+func (w *Way) withArgument(call kernel.Reboot) kernel.Reboot {
+	b, err := w.k.ReadTrusted(rebootparam.Path)
+	if errors.Is(err, kernel.ENOENT) || errors.Is(err, kernel.ENOTDIR) {
+		return call
+	}
+	if err != nil {
+		w.host.Say(rebootparam.Path + ": " + err.Error() + ": rebooting without it")
+		return call
+	}
+	arg, err := rebootparam.Decode(b)
+	if err != nil {
+		w.host.Say(err.Error() + ": rebooting without it")
+		return call
+	}
+	return kernel.Reboot{Cmd: kernel.Restart2, Arg: arg}
+}
+
+// become replaces init.
+func (w *Way) become() {
+	// The new init decides about Ctrl-Alt-Del; a container has none.
+	_ = w.k.RebootSelf(kernel.CadOn)
+	err := w.host.Become(w.restart)
+	// BusyBox halts here [BusyBox 5.22], and somebody has to go to the machine.
+	_ = err // Become has said it.
+	w.host.Say("No init to restart: rebooting")
+	w.action = Reboot
+	w.reboot()
+}
+
+// refused goes on when reboot(2) has come back.
+func (w *Way) refused(errno kernel.Errno) {
+	if errno == 0 {
+		w.desperate("reboot(2) came back: the kernel cannot " + w.action.String())
+		return
+	}
+	w.desperate("reboot(2): " + errno.Error())
+}
+
+// desperate tries what is left when reboot(2) has not worked.
+func (w *Way) desperate(why string) {
+	w.waiting = 0
+	w.limit, w.look = kernel.Never, kernel.Never
+	w.phase = Parked
+	if !w.at.Own {
+		w.host.Say(why + ": ending the container")
+		w.exit = true
+		return
+	}
+	key := w.sysrq()
+	if key == "" {
+		w.host.Say(why + ": it is safe to switch the machine off")
+		return
+	}
+	w.host.Say(why + ": trying sysrq " + key)
+	if err := w.k.SetProc("sysrq-trigger", key); err != nil {
+		w.host.Say("sysrq " + key + ": " + err.Error() +
+			": it is safe to switch the machine off")
+	}
+}
+
+// sysrq returns the letter of the magic key that does nearly the same, or "" if there is none.
+func (w *Way) sysrq() string {
+	switch w.action {
+	case Reboot, Restart:
+		return "b"
+	case PowerOff:
+		return "o"
+	case Halt:
+	}
+	return ""
+}
+
+func errnoOf(err error) kernel.Errno {
+	var errno kernel.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return kernel.EIO
+}
