@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
 		Log:    Log{Syslog: true},
 	}
 	diff(t, want, Default())
-	r := Read(file, nil, "")
+	r := Read(file, nil, nil)
 	diff(t, want, r.Settings)
 	diff(t, []string(nil), said(r.Problems))
 }
@@ -123,7 +123,7 @@ func TestSettings(t *testing.T) {
 		{name: "the last one wins", text: "mounts = none\n\nmounts = auto",
 			change: func(s *Settings) { s.Mounts = MountsAuto },
 			problems: []string{
-				"note: /etc/rebound.conf:3: mounts = auto: replaces none of line 1"}},
+				"note: /etc/rebound.conf:3: mounts = auto: replaces mounts = none of line 1"}},
 		{name: "the last valid one wins", text: "mounts = auto\nmounts = al",
 			change: func(s *Settings) { s.Mounts = MountsAuto },
 			problems: []string{
@@ -138,12 +138,13 @@ func TestSettings(t *testing.T) {
 		{name: "its last word wins", commandLine: "rebound.mounts=none rebound.mounts=auto",
 			change: func(s *Settings) { s.Mounts = MountsAuto },
 			problems: []string{
-				"note: kernel command line: rebound.mounts=auto: replaces none"}},
+				"note: kernel command line: rebound.mounts=auto: replaces rebound.mounts=none"}},
 		{name: "quotes", commandLine: `rebound.mounts="auto" "rebound.log.syslog=no"`,
 			change: func(s *Settings) { s.Mounts = MountsAuto; s.Log.Syslog = false }},
 		{name: "words of others", commandLine: "mounts=auto xrebound.mounts=auto rebound=1"},
 		{name: "wrong words",
-			commandLine: `rebound.mounts=all rebound.mount=auto rebound.log.syslog "rebound.mounts=a o"`,
+			commandLine: `rebound.mounts=all rebound.mount=auto rebound.log.syslog ` +
+				`"rebound.mounts=a o"`,
 			problems: []string{
 				"kernel command line: rebound.mounts=all: expected none or auto",
 				"kernel command line: rebound.mount=auto: " +
@@ -165,9 +166,12 @@ func TestSettings(t *testing.T) {
 			if c.change != nil {
 				c.change(&want)
 			}
-			r := Read(file, []byte(c.text), c.commandLine)
+			r := Read(file, []byte(c.text), []byte(c.commandLine))
 			diff(t, want, r.Settings)
 			diff(t, c.problems, said(r.Problems))
+			settings, problems := Load(file, []byte(c.text), []byte(c.commandLine))
+			diff(t, r.Settings, settings)
+			diff(t, r.Problems, problems)
 			for _, p := range r.Problems {
 				if p.Note != (p.Remedy == "") {
 					t.Errorf("%v: note is %v, remedy is %q", p, p.Note, p.Remedy)
@@ -179,7 +183,7 @@ func TestSettings(t *testing.T) {
 
 func TestEverySettingKnowsItsSource(t *testing.T) {
 	r := Read(file, []byte("\nmounts = auto\nlog.syslog = maybe\nshutdown.kill_timeout = 2s\n"),
-		"rebound.shutdown.kill_timeout=3s")
+		[]byte("rebound.shutdown.kill_timeout=3s"))
 	for key, want := range map[string]string{
 		"mounts":                "/etc/rebound.conf:2",
 		"log.syslog":            "",
@@ -317,7 +321,7 @@ func TestCommandLine(t *testing.T) {
 func TestALongFileIsReadToItsEnd(t *testing.T) {
 	const lines = 100_000
 	text := strings.Repeat("mounts = al\n", lines-1) + "mounts = auto"
-	r := Read(file, []byte(text), "")
+	r := Read(file, []byte(text), nil)
 	if len(r.Problems) != lines-1 || r.Settings.Mounts != MountsAuto {
 		t.Errorf("got %d problems, mounts %v", len(r.Problems), r.Settings.Mounts)
 	}
@@ -325,7 +329,7 @@ func TestALongFileIsReadToItsEnd(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	// One line of megabytes makes a message of a line.
-	r = Read(file, []byte(strings.Repeat("m", 10_000_000)+" = auto"), "")
+	r = Read(file, []byte(strings.Repeat("m", 10_000_000)+" = auto"), nil)
 	if len(r.Problems) != 1 || len(r.Problems[0].Error()) > 250 {
 		t.Errorf("got %d problems, the first of %d bytes",
 			len(r.Problems), len(r.Problems[0].Error()))
@@ -336,7 +340,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("shutdown.term_timeout = 5\nmounts=auto\n#\n;\n= \nx", "rebound.mounts=auto -- x")
 	f.Add("mounts = auto\r\nmounts = none", `"rebound.mounts=auto" rebound.x= rebound. rebound.y`)
 	f.Fuzz(func(t *testing.T, text, commandLine string) {
-		r := Read("f", []byte(text), commandLine)
+		r := Read("f", []byte(text), []byte(commandLine))
 		lines := strings.Count(text, "\n") + 1
 		last := 0
 		for _, p := range r.Problems {
@@ -363,7 +367,7 @@ func FuzzRead(f *testing.F) {
 		for _, key := range Keys() {
 			written.WriteString(key.Name + " = " + key.Value(r.Settings) + "\n")
 		}
-		again := Read("f", []byte(written.String()), "")
+		again := Read("f", []byte(written.String()), nil)
 		if again.Settings != r.Settings || len(again.Problems) != 0 {
 			t.Errorf("%q reads as %+v, was %+v", written.String(), again.Settings, r.Settings)
 		}
@@ -387,8 +391,8 @@ func FuzzCommandLine(f *testing.F) {
 			if p.HasValue {
 				word += "=" + p.Value
 			}
-			if word == "" || word == "--" ||
-				strings.ContainsFunc(word, func(r rune) bool { return r == '"' || r <= ' ' || r > '~' }) {
+			special := func(r rune) bool { return r == '"' || r <= ' ' || r > '~' }
+			if word == "" || word == "--" || strings.ContainsFunc(word, special) {
 				continue
 			}
 			again, rest := CommandLine("x " + word + "\n")

@@ -48,15 +48,8 @@ func (p Problem) Place() string {
 
 // What returns the problem without its place.
 func (p Problem) What() string {
-	written := visible(p.Value)
-	switch {
-	case p.Key == "":
-	case p.File == KernelCommandLine:
-		written = prefix + visible(p.Key) + "=" + written
-	default:
-		written = visible(p.Key) + " = " + written
-	}
-	return written + ": " + p.Text
+	a := assignment{file: p.File, key: p.Key, value: p.Value}
+	return a.written() + ": " + p.Text
 }
 
 // An assignment is one "key = value" and where it stands.
@@ -74,6 +67,19 @@ func (a assignment) place() string {
 	return a.file + ":" + strconv.Itoa(a.line)
 }
 
+// written returns the assignment in the form of its source. Without a key, its value is the
+// whole line or word.
+func (a assignment) written() string {
+	switch {
+	case a.key == "":
+		return visible(a.value)
+	case a.file == KernelCommandLine:
+		return prefix + visible(a.key) + "=" + visible(a.value)
+	default:
+		return visible(a.key) + " = " + visible(a.value)
+	}
+}
+
 // problem makes a problem of the assignment.
 func (a assignment) problem(text, remedy string) Problem {
 	return Problem{
@@ -87,15 +93,21 @@ func (a assignment) problem(text, remedy string) Problem {
 //
 // What is wrong is left out and reported, and everything else counts. Of several lines for one
 // key the last valid one wins, and so for words of the command line, which win over the file.
-func Read(name string, text []byte, commandLine string) Reading {
+func Read(name string, text, commandLine []byte) Reading {
 	r := Reading{Settings: Default(), inEffect: make(map[string]assignment)}
 	keys := make(map[string]Key)
 	for _, key := range Keys() {
 		keys[key.Name] = key
 	}
 	r.file(keys, name, string(text))
-	r.commandLine(keys, commandLine)
+	r.commandLine(keys, string(commandLine))
 	return r
+}
+
+// Load is Read for those who need no more than the settings and the problems.
+func Load(name string, text, commandLine []byte) (Settings, []Problem) {
+	r := Read(name, text, commandLine)
+	return r.Settings, r.Problems
 }
 
 // Source returns where the value of a key is from, as FILE:LINE or the name of the command
@@ -179,7 +191,7 @@ func (r *Reading) assign(keys map[string]Key, a assignment) {
 		return
 	}
 	if before, ok := r.inEffect[a.key]; ok && before.file == a.file {
-		p := a.problem("replaces "+visible(before.value), "")
+		p := a.problem("replaces "+before.written(), "")
 		if before.line > 0 {
 			p.Text += " of line " + strconv.Itoa(before.line)
 		}

@@ -41,8 +41,8 @@ func randomFile(r *rand.Rand) string {
 	pieces := []string{
 		"::sysinit:true", "::sysinit:a b", "::wait:a", "::once:a", "::respawn:a", ":once:",
 		"a::sysinit:a", "/dev/a::once:a", "//a::once:a", "null::", "a:1:wait:b", "c d::once:b",
-		"pts/0::once:", "/dev//pts/0::once:b", "::wait:c\\", "#\\", "\\", "\\\n", "#", "# c", " ", "\t",
-		"\r", "\x00", ":", "::", "'", "x", "sysinit", "-", "- ", "\n", "\n", "\n", "\n",
+		"pts/0::once:", "/dev//pts/0::once:b", "::wait:c\\", "#\\", "\\", "\\\n",
+		"#", "# c", " ", "\t", "\r", "\x00", ":", "::", "'", "x", "sysinit", "-", "- ", "\n", "\n", "\n", "\n",
 	}
 	var text strings.Builder
 	for range r.IntN(25) {

@@ -31,9 +31,9 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	for _, text := range []string{
-		"", "\\", "\\\n\\\n", "::once:x\\\\", "::once:x\\\\\n\n\ny", "\x00", "::once:\x00", ":::#\\\n",
-		"a::once:x\n/dev/a::wait:x\n//a::once:x", "::once:'\"`$(${", "::once:-", "::once:- ", "\r\n",
-		"::once:x\n::wait:x\n::once:x",
+		"", "\\", "\\\n\\\n", "::once:x\\\\", "::once:x\\\\\n\n\ny", "\x00", "::once:\x00",
+		":::#\\\n", "a::once:x\n/dev/a::wait:x\n//a::once:x", "::once:'\"`$(${", "::once:-",
+		"::once:- ", "\r\n", "::once:x\n::wait:x\n::once:x",
 	} {
 		f.Add([]byte(text))
 	}
@@ -80,7 +80,8 @@ func FuzzParse(f *testing.F) {
 				continue
 			}
 			if d.FirstLine < 1 || d.Line < d.FirstLine || d.Line > physical || d.Line < last {
-				t.Errorf("%s: lines %d to %d of %d, after %d", d, d.FirstLine, d.Line, physical, last)
+				t.Errorf("%s: lines %d to %d of %d, after %d",
+					d, d.FirstLine, d.Line, physical, last)
 			}
 			last = d.Line
 			if d.Severity == Mistake {

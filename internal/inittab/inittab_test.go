@@ -183,7 +183,8 @@ func TestFixture(t *testing.T) {
 		{"::sysinit:/bin/echo 'q#uoted'", []string{"::sysinit:/bin/echo 'q"}, false},
 		{"::sysinit:#cmd", nil, true},
 		{":12345:sysinit:/bin/echo ok", []string{":12345:sysinit:/bin/echo ok"}, false},
-		{"::sysinit:/bin/echo c1 \\\n c2 \\\n c3", []string{"::sysinit:/bin/echo c1  c2  c3"}, false},
+		{"::sysinit:/bin/echo c1 \\\n c2 \\\n c3",
+			[]string{"::sysinit:/bin/echo c1  c2  c3"}, false},
 		{"id:x:sysinit", nil, true},
 		{"::initdefault:3", nil, true},
 		{"x:y:z:w:v", nil, true},
@@ -442,7 +443,7 @@ func BenchmarkMillionLines(b *testing.B) {
 	}{
 		{"entries", func(n int) string { return "null::respawn:/sbin/service " + strconv.Itoa(n) }},
 		{"contended", func(n int) string { return "tty1::respawn:/sbin/getty " + strconv.Itoa(n) }},
-		{"shell", func(n int) string { return "::once:/bin/sh -c 'a; b' > /tmp/" + strconv.Itoa(n) }},
+		{"shell", func(n int) string { return "::once:/bin/sh -c 'a; b' > /t/" + strconv.Itoa(n) }},
 		{"twins", func(n int) string { return "::once:/bin/x " + strconv.Itoa(n%100) }},
 		{"mistakes", func(n int) string { return "::bogus:/bin/x " + strconv.Itoa(n) }},
 		{"comments", func(n int) string { return "# " + strconv.Itoa(n) }},

@@ -93,7 +93,8 @@ func TestTheShellAgreesOnTraps(t *testing.T) {
 			// The exit status says less than what was printed: a trap may well succeed.
 			out, _ := exec.Command(argv[0], argv[1:]...).Output()
 			if got := strings.Contains(string(out), "done"); got == c.trap {
-				t.Errorf("%s -c 'exec %s'\n got  %q\n want done in it: %v", name, c.command, out, !c.trap)
+				t.Errorf("%s -c 'exec %s'\n got  %q\n want done in it: %v",
+					name, c.command, out, !c.trap)
 			}
 		}
 	}
@@ -127,7 +128,9 @@ func TestBackgroundJobs(t *testing.T) {
 }
 
 func FuzzScan(f *testing.F) {
-	for _, s := range []string{"a; b", `"$(`, "'", "`\"`\"", "${}}", "a &", ">&", "&>", "\\", "((", "a)b"} {
+	for _, s := range []string{
+		"a; b", `"$(`, "'", "`\"`\"", "${}}", "a &", ">&", "&>", "\\", "((", "a)b",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

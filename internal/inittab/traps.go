@@ -40,7 +40,8 @@ func (p *parser) entryTraps(l line, e Entry, commented bool) {
 	}
 	trap(deviceTrap(e))
 	if e.Runlevels != "" {
-		trap("there are no runlevels: the entry is used, whatever "+quote(e.Runlevels)+" is to select",
+		trap("there are no runlevels: the entry is used, whatever "+quote(e.Runlevels)+
+			" is to select",
 			"leave the second field empty; delete the entry if it is for another runlevel")
 	}
 	if strings.HasSuffix(e.Command, "\r") {
@@ -95,7 +96,8 @@ func deviceTrap(e Entry) (text, remedy string) {
 		return "the id " + quote(e.ID) + " names no device",
 			"leave the id empty, or write the name of a terminal"
 	case strings.ContainsAny(name, " \t\r\v\f") || strings.Contains(name, byteOrderMark):
-		return "the device " + quote(e.TTY) + " has blanks in its name: an id is taken as it stands",
+		return "the device " + quote(e.TTY) +
+				" has blanks in its name: an id is taken as it stands",
 			"delete the blanks"
 	case len(name) <= 2 || strings.Trim(name, "0123456789") == "":
 		// No terminal has such a name. The entry comes from sysvinit, where it is a label.
@@ -126,7 +128,8 @@ func execTrap(e Entry, bare string, sc script) (text, remedy string) {
 		return "exec is no program: running it fails each time",
 			"delete exec: the command replaces the shell in any case"
 	case isBuiltin(word):
-		return quote(word) + " is a command of the shell and no program: running it fails each time",
+		return quote(word) +
+				" is a command of the shell and no program: running it fails each time",
 			inShell(bare)
 	case isAssignment(word):
 		return exec + "which takes " + quote(word) + " for the program", "put env in front of it"
