@@ -339,8 +339,8 @@ func (c *command) reboot() int {
 // strerror words an error as the C library does: Go's texts for errno values begin with a small
 // letter.
 func strerror(err error) string {
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
+	errno, ok := errors.AsType[unix.Errno](err)
+	if !ok {
 		return err.Error()
 	}
 	text := errno.Error()

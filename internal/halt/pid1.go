@@ -59,71 +59,67 @@ type dialect struct {
 // sigRTMin is the first real-time signal as glibc counts, which keeps two for itself (signal(7)).
 const sigRTMin = 34
 
-// recognise tells the dialect of a PID 1. The table is in the order in which it decides.
+// recognise tells the dialect of a PID 1, by its name or that of its program.
 //
 // There is no search for a process called linuxrc, which BusyBox makes first: any script of that
 // name swallows every request there [BusyBox 6.10, 10.24].
 func recognise(p process) dialect {
-	// The signals of BusyBox's init, which Rebound and others share [BusyBox 4.8].
-	busybox := [3]unix.Signal{Halt: unix.SIGUSR1, PowerOff: unix.SIGUSR2, Reboot: unix.SIGTERM}
 	exe := strings.TrimSuffix(p.exe[strings.LastIndexByte(p.exe, '/')+1:], " (deleted)")
-	is := func(names ...string) bool {
-		for _, name := range names {
-			if p.comm == name || exe == name {
-				return true
-			}
-		}
-		return false
-	}
+	// The signals of BusyBox's init, which Rebound and others share [BusyBox 4.8].
+	d := dialect{signals: [3]unix.Signal{
+		Halt: unix.SIGUSR1, PowerOff: unix.SIGUSR2, Reboot: unix.SIGTERM,
+	}}
 	switch {
 	case p.same:
-		return dialect{name: "Rebound", signals: busybox, takes: true}
-
-	// systemd(1): TERM re-executes it, USR1 and USR2 concern D-Bus and its log.
-	case is("systemd"):
-		return dialect{name: "systemd", signals: [3]unix.Signal{
-			Halt: sigRTMin + 3, PowerOff: sigRTMin + 4, Reboot: sigRTMin + 5,
-		}, instead: "systemctl"}
-
-	// sysvinit is called init like many others, but writes its run level behind that name.
-	// It is asked by a FIFO; USR1 and USR2 open and close that.
+		d.name, d.takes = "Rebound", true
+		return d
 	case strings.HasPrefix(p.cmdline, "init ["):
+		// sysvinit is called init like many others, but writes its run level behind that name.
+		// It is asked by a FIFO; USR1 and USR2 open and close that.
 		return dialect{name: "sysvinit", instead: "telinit 0 or 6"}
-
-	case is("finit"): // USR1 reopens its socket since 4.1
-		return dialect{name: "finit", signals: [3]unix.Signal{
-			PowerOff: unix.SIGUSR2, Reboot: unix.SIGTERM,
-		}, instead: "initctl halt"}
-	case is("procd"): // USR1 powers off as well
-		return dialect{name: "procd", signals: [3]unix.Signal{
-			PowerOff: unix.SIGUSR2, Reboot: unix.SIGTERM,
-		}, instead: "poweroff"}
-	case is("sinit"): // TERM and USR2 are blocked and thrown away
-		return dialect{name: "sinit", signals: [3]unix.Signal{
-			PowerOff: unix.SIGUSR1, Reboot: unix.SIGINT,
-		}, instead: "poweroff"}
-	case is("oneit"):
-		return dialect{name: "toybox oneit", signals: busybox}
-
-	// What TERM, USR1 and USR2 mean to these is not what is asked here.
-	case is("dinit"):
-		return dialect{name: "dinit", instead: "its own shutdown"}
-	case is("openrc-init"):
-		return dialect{name: "openrc-init", instead: "openrc-shutdown"}
-	case is("runit"):
-		return dialect{name: "runit", instead: "runit-init 0 or 6"}
-	case is("s6-svscan"):
-		return dialect{name: "s6-svscan", instead: "its own shutdown"}
-	case is("tini", "docker-init", "dumb-init", "catatonit", "podman-init"):
-		// They pass signals on to the one program they run, where USR1 may mean anything.
-		return dialect{name: p.comm, instead: "the container's own tools"}
-
 	case strings.HasPrefix(exe, "busybox"):
-		return dialect{name: "BusyBox", signals: busybox}
-	case is("init", "linuxrc"):
-		return dialect{name: "init", signals: busybox}
+		d.name = "BusyBox"
+		return d
 	}
-	return dialect{name: p.comm, signals: busybox, unsure: true}
+	for _, name := range [...]string{p.comm, exe} {
+		d.name = name
+		switch name {
+		case "oneit": // toybox's
+			return d
+		case "systemd":
+			// systemd(1): TERM re-executes it, USR1 and USR2 concern D-Bus and its log.
+			d.signals = [3]unix.Signal{
+				Halt: sigRTMin + 3, PowerOff: sigRTMin + 4, Reboot: sigRTMin + 5,
+			}
+			d.instead = "systemctl"
+			return d
+		case "finit": // USR1 reopens its socket since 4.1
+			d.signals[Halt], d.instead = 0, "initctl halt"
+			return d
+		case "procd": // USR1 powers off as well
+			d.signals[Halt], d.instead = 0, "poweroff"
+			return d
+		case "sinit": // TERM and USR2 are blocked and thrown away
+			d.signals = [3]unix.Signal{PowerOff: unix.SIGUSR1, Reboot: unix.SIGINT}
+			d.instead = "poweroff"
+			return d
+
+		// What TERM, USR1 and USR2 mean to the others is not what is asked here.
+		case "dinit", "s6-svscan":
+			return dialect{name: name, instead: "its own shutdown"}
+		case "openrc-init":
+			return dialect{name: name, instead: "openrc-shutdown"}
+		case "runit":
+			return dialect{name: name, instead: "runit-init 0 or 6"}
+		case "tini", "docker-init", "dumb-init", "catatonit", "podman-init":
+			// They pass signals on to the one program they run.
+			return dialect{name: name, instead: "the container's own tools"}
+		}
+	}
+	// What has only the name in common is asked as BusyBox's init would be.
+	d.name = p.comm
+	d.unsure = p.comm != "init" && p.comm != "linuxrc" && exe != "init"
+	return d
 }
 
 // signalName returns the name of a signal of a dialect.
