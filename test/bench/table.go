@@ -118,13 +118,13 @@ func rows(results []Result, services []int) []Row {
 		}
 		add(n, "first action, ms", 2, of(n, action))
 		add(n, "all services up, ms", 1, of(n, running))
-		add(n, "  per service, ms", 4, more(running)).limitBusyBox()
+		add(n, "  up, per service, ms", 4, more(running)).limitBusyBox()
 		// Not judged by what one more costs: BusyBox sleeps while the services die, so that
 		// its difference shows next to nothing. The C loop's is the least there can be.
 		add(n, "way down, ms", 1, of(n, down)).limitBusyBox()
-		add(n, "  per service, ms", 4, more(down))
+		add(n, "  down, per service, ms", 4, more(down))
 		add(n, "PSS of PID 1, kB", 0, of(n, pss))
-		add(n, "  per service, kB", 3, more(pss)).limitBusyBox()
+		add(n, "  PSS, per service, kB", 3, more(pss)).limitBusyBox()
 	}
 	return slices.DeleteFunc(table, func(r Row) bool { return len(r.Values) == 0 })
 }

@@ -28,24 +28,24 @@ func TestTheTable(t *testing.T) {
 	var b strings.Builder
 	printTable(&b, sample(), rows(sample(), []int{4, 100}))
 	want := `
-                     floor  BusyBox  Rebound      limit
+                         floor  BusyBox  Rebound      limit
 with 4 services
-first action, ms      0.77     1.02     3.50    <= 3.50  pass
-all services up, ms      -     3.02     5.30
-way down, ms          0.08  2000.00     0.80    <= 2.00  pass
-PSS of PID 1, kB         -     1464     2404    <= 2600  pass
-  anonymous, kB          -       64       64
-  huge pages, kB         -        0        0
-threads                  -        1        1
-executable, kB         667     1936     2501    <= 2500  over
+first action, ms          0.77     1.02     3.50    <= 3.50  pass
+all services up, ms          -     3.02     5.30
+way down, ms              0.08  2000.00     0.80    <= 2.00  pass
+PSS of PID 1, kB             -     1464     2404    <= 2600  pass
+  anonymous, kB              -       64       64
+  huge pages, kB             -        0        0
+threads                      -        1        1
+executable, kB             667     1936     2501    <= 2500  over
 with 100 services
-first action, ms         -     1.38     3.40
-all services up, ms      -     51.4     63.4
-  per service, ms        -   0.5038   0.6052  <= 0.5038  over
-way down, ms             -   2000.0     11.0  <= 2000.0  pass
-  per service, ms        -   0.0000   0.1062
-PSS of PID 1, kB         -     1560     2500
-  per service, kB        -    1.000    1.000   <= 1.000  pass
+first action, ms             -     1.38     3.40
+all services up, ms          -     51.4     63.4
+  up, per service, ms        -   0.5038   0.6052  <= 0.5038  over
+way down, ms                 -   2000.0     11.0  <= 2000.0  pass
+  down, per service, ms      -   0.0000   0.1062
+PSS of PID 1, kB             -     1560     2500
+  PSS, per service, kB       -    1.000    1.000   <= 1.000  pass
 `
 	if d := cmp.Diff(strings.TrimPrefix(want, "\n"), b.String()); d != "" {
 		t.Errorf("-want +got\n%s", d)
