@@ -150,6 +150,11 @@ func (k *pid1Calls) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, erro
 	if e != 0 {
 		return -1, e
 	}
+	if d.file.data != nil {
+		// A file that is opened anew would be written from its start: internal/linux
+		// copies the descriptor instead, and both have one offset.
+		return k.m.install(d.file, 3), nil
+	}
 	f := *d.file
 	if f.tty != nil && f.tty.OpenErr != 0 {
 		return -1, f.tty.OpenErr

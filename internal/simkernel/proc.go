@@ -80,8 +80,12 @@ func (m *Machine) procOf(p *process, name string) (string, kernel.Errno) {
 		return strings.Join(p.argv, "\x00") + "\x00", 0
 	case "stat":
 		v := m.look(p)
-		return fmt.Sprintf("%d (%s) %s %d %d %d 0 -1 0 0 0\n",
-			v.PID, comm, v.State, v.PPID, v.PGID, v.SID), 0
+		tty := 0
+		if t := p.session.tty; t != nil {
+			tty = t.device
+		}
+		return fmt.Sprintf("%d (%s) %s %d %d %d %d -1 0 0 0\n",
+			v.PID, comm, v.State, v.PPID, v.PGID, v.SID, tty), 0
 	case "status":
 		v := m.look(p)
 		var caught sigset

@@ -29,7 +29,8 @@ type Terminal struct {
 // terminal is a terminal device.
 type terminal struct {
 	Terminal
-	path string
+	path   string
+	device int // number
 
 	// Output.
 	raw     []byte
@@ -102,7 +103,10 @@ func (m *Machine) addTerminal(path string, t Terminal) *terminal {
 	if t.Buffer == 0 {
 		t.Buffer = 4096
 	}
-	tty := &terminal{Terminal: t, path: path, stopped: t.Stopped}
+	const major = 136 << 8 // of pseudoterminals
+	tty := &terminal{
+		Terminal: t, path: path, stopped: t.Stopped, device: major + len(m.terminals),
+	}
 	m.terminals[path] = tty
 	return tty
 }

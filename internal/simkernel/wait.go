@@ -4,7 +4,9 @@ import "github.com/rebound-init/rebound/internal/kernel"
 
 // zombieHeap holds the zombies among a process's children, the eldest on top: wait4(-1) takes the
 // first zombie in the list of children, not the one that died first (kernel/exit.c,
-// do_wait_thread).
+// do_wait_thread). Each thread has a list of its own, however, and the caller's comes first; which
+// thread of PID 1 has forked a child, and which waits, is up to the Go runtime. So with a seed any
+// zombie may be the next.
 type zombieHeap []*process
 
 func (h *zombieHeap) push(p *process) {
@@ -20,15 +22,24 @@ func (h *zombieHeap) push(p *process) {
 	}
 }
 
-func (h *zombieHeap) pop() *process {
+// take removes the zombie at index i.
+func (h *zombieHeap) take(i int) *process {
 	s := *h
-	p := s[0]
+	p := s[i]
 	n := len(s) - 1
-	s[0] = s[n]
+	last := s[n]
 	s[n] = nil
+	*h = s[:n]
+	if i == n {
+		return p
+	}
 	s = s[:n]
-	*h = s
-	for i := 0; ; {
+	s[i] = last
+	for i > 0 && s[i].birth < s[(i-1)/2].birth {
+		s[i], s[(i-1)/2] = s[(i-1)/2], s[i]
+		i = (i - 1) / 2
+	}
+	for {
 		least := i
 		for c := 2*i + 1; c <= 2*i+2 && c < n; c++ {
 			if s[c].birth < s[least].birth {
@@ -51,7 +62,11 @@ func (m *Machine) wait4(parent *process) (kernel.Exit, kernel.Errno) {
 		}
 		return kernel.Exit{}, kernel.EAGAIN
 	}
-	p := parent.zombies.pop()
+	i := 0
+	if m.rng != nil && parent == m.init {
+		i = m.rng.IntN(len(parent.zombies))
+	}
+	p := parent.zombies.take(i)
 	e := kernel.Exit{PID: p.pid, Status: p.status, Failed: p.failed}
 	m.release(p)
 	return e, 0

