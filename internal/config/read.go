@@ -80,13 +80,6 @@ func (a assignment) written() string {
 	}
 }
 
-// problem makes a problem of the assignment.
-func (a assignment) problem(text, remedy string) Problem {
-	return Problem{
-		File: a.file, Line: a.line, Key: a.key, Value: a.value, Text: text, Remedy: remedy,
-	}
-}
-
 // Read returns the settings that the text of a file and the kernel command line give. The name
 // of the file is only there to be repeated in problems. A file that is not there is an empty
 // text.
@@ -95,10 +88,7 @@ func (a assignment) problem(text, remedy string) Problem {
 // key the last valid one wins, and so for words of the command line, which win over the file.
 func Read(name string, text, commandLine []byte) Reading {
 	r := Reading{Settings: Default(), inEffect: make(map[string]assignment)}
-	keys := make(map[string]Key)
-	for _, key := range Keys() {
-		keys[key.Name] = key
-	}
+	keys := Keys()
 	r.file(keys, name, string(text))
 	r.commandLine(keys, string(commandLine))
 	return r
@@ -121,7 +111,7 @@ func (r Reading) Source(key string) string {
 }
 
 // file takes the lines of the file.
-func (r *Reading) file(keys map[string]Key, name, text string) {
+func (r *Reading) file(keys []Key, name, text string) {
 	for n := 1; text != ""; n++ {
 		var line string
 		line, text, _ = strings.Cut(text, "\n")
@@ -135,8 +125,7 @@ func (r *Reading) file(keys map[string]Key, name, text string) {
 		}
 		if !ok || a.key == "" {
 			a.key, a.value = "", line
-			r.Problems = append(r.Problems,
-				a.problem("expected key = value", "write a key and its value, or # in front"))
+			r.problem(a, "expected key = value", "write a key and its value, or # in front")
 			continue
 		}
 		r.assign(keys, a)
@@ -148,7 +137,7 @@ func (r *Reading) file(keys map[string]Key, name, text string) {
 const blanks = " \t\r\v\f"
 
 // commandLine takes the words of the kernel command line that are ours.
-func (r *Reading) commandLine(keys map[string]Key, text string) {
+func (r *Reading) commandLine(keys []Key, text string) {
 	params, arguments := CommandLine(text)
 	for _, p := range params {
 		key, ours := strings.CutPrefix(p.Name, prefix)
@@ -158,8 +147,7 @@ func (r *Reading) commandLine(keys map[string]Key, text string) {
 		a := assignment{file: KernelCommandLine, key: key, value: p.Value}
 		if !p.HasValue {
 			a.key, a.value = "", p.Name
-			r.Problems = append(r.Problems, a.problem("expected "+prefix+"key=value",
-				"write "+visible(p.Name)+"= and the value"))
+			r.problem(a, "expected "+prefix+"key=value", "write "+visible(p.Name)+"= and the value")
 			continue
 		}
 		r.assign(keys, a)
@@ -167,45 +155,57 @@ func (r *Reading) commandLine(keys map[string]Key, text string) {
 	for _, p := range arguments {
 		if key, ours := strings.CutPrefix(p.Name, prefix); ours {
 			a := assignment{file: KernelCommandLine, key: key, value: p.Value}
-			r.Problems = append(r.Problems, a.problem(
-				"stands behind --, where words are arguments for init and not settings",
-				"put it in front of the --"))
+			r.problem(a, "stands behind --, where words are arguments for init and not settings",
+				"put it in front of the --")
 		}
 	}
 }
 
+// problem adds a problem with an assignment. Without a remedy it is a note. Inlined in all its
+// places it would show in the size of PID 1.
+//
+//go:noinline
+func (r *Reading) problem(a assignment, text, remedy string) {
+	r.Problems = append(r.Problems, Problem{
+		File: a.file, Line: a.line, Key: a.key, Value: a.value, Text: text, Remedy: remedy,
+		Note: remedy == "",
+	})
+}
+
 // assign takes one assignment.
-func (r *Reading) assign(keys map[string]Key, a assignment) {
-	key, ok := keys[a.key]
-	if !ok {
-		r.Problems = append(r.Problems, unknown(a))
+func (r *Reading) assign(keys []Key, a assignment) {
+	i := 0
+	for i < len(keys) && keys[i].Name != a.key {
+		i++
+	}
+	if i == len(keys) {
+		r.unknown(keys, a)
 		return
 	}
+	key := keys[i]
 	if expected := key.field.set(&r.Settings, a.value); expected != "" {
 		text := "expected " + expected
 		if strings.ContainsAny(a.value, "#;") && a.line > 0 {
 			text += "; a comment needs a line of its own"
 		}
-		r.Problems = append(r.Problems, a.problem(text,
-			a.key+" takes "+key.Takes()+"; the default is "+key.Default()))
+		r.problem(a, text, a.key+" takes "+key.Takes()+"; the default is "+key.Default())
 		return
 	}
 	if before, ok := r.inEffect[a.key]; ok && before.file == a.file {
-		p := a.problem("replaces "+before.written(), "")
+		text := "replaces " + before.written()
 		if before.line > 0 {
-			p.Text += " of line " + strconv.Itoa(before.line)
+			text += " of line " + strconv.Itoa(before.line)
 		}
-		p.Note = true
-		r.Problems = append(r.Problems, p)
+		r.problem(a, text, "")
 	}
 	r.inEffect[a.key] = a
 }
 
 // unknown reports a key that is not in the table, with the one that may be meant: the nearest
 // in spelling, or the one that ends in it.
-func unknown(a assignment) Problem {
-	var names []string
-	for _, key := range Keys() {
+func (r *Reading) unknown(keys []Key, a assignment) {
+	names := make([]string, 0, len(keys))
+	for _, key := range keys {
 		names = append(names, key.Name)
 	}
 	name := nearest.Word(a.key, names)
@@ -215,9 +215,10 @@ func unknown(a assignment) Problem {
 		}
 	}
 	if name == "" {
-		return a.problem("there is no such key", "the keys are "+strings.Join(names, ", "))
+		r.problem(a, "there is no such key", "the keys are "+strings.Join(names, ", "))
+		return
 	}
-	return a.problem("there is no such key; the nearest is "+name, "write "+name)
+	r.problem(a, "there is no such key; the nearest is "+name, "write "+name)
 }
 
 // visible makes text from outside fit for a message: an empty text, and one with quotes or

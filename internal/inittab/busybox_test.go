@@ -18,7 +18,7 @@ import (
 // and the same mistakes in them. It writes both to the system log: "starting pid 7, tty
 // 'DEVICE': 'COMMAND'" before each start, and the messages about bad lines.
 func TestBusyBoxReadsTheSameTable(t *testing.T) {
-	const files = 1000
+	const files = 300
 	w := newWorld(t)
 	for seed := range uint64(files) {
 		text := randomFile(rand.New(rand.NewPCG(seed, 0)))
@@ -42,7 +42,8 @@ func randomFile(r *rand.Rand) string {
 		"::sysinit:true", "::sysinit:a b", "::wait:a", "::once:a", "::respawn:a", ":once:",
 		"a::sysinit:a", "/dev/a::once:a", "//a::once:a", "null::", "a:1:wait:b", "c d::once:b",
 		"pts/0::once:", "/dev//pts/0::once:b", "::wait:c\\", "#\\", "\\", "\\\n",
-		"#", "# c", " ", "\t", "\r", "\x00", ":", "::", "'", "x", "sysinit", "-", "- ", "\n", "\n", "\n", "\n",
+		"#", "# c", " ", "\t", "\r", "\x00", ":", "::", "'", "x", "sysinit", "-", "- ",
+		"\n", "\n", "\n", "\n",
 	}
 	var text strings.Builder
 	for range r.IntN(25) {

@@ -131,23 +131,31 @@ type Table []Entry
 
 // BuiltIn returns the table for a machine without an inittab [BusyBox 2.20].
 func BuiltIn() Table {
-	return Table{
-		{Action: Sysinit, Command: "/etc/init.d/rcS"},
-		{Action: AskFirst, Command: "-/bin/sh"},
-		{Action: AskFirst, Command: "-/bin/sh", ID: "tty2", TTY: "/dev/tty2"},
-		{Action: AskFirst, Command: "-/bin/sh", ID: "tty3", TTY: "/dev/tty3"},
-		{Action: AskFirst, Command: "-/bin/sh", ID: "tty4", TTY: "/dev/tty4"},
-		{Action: CtrlAltDel, Command: "reboot"},
-		{Action: Shutdown, Command: "umount -a -r"},
-		{Action: Shutdown, Command: "swapoff -a"},
-		{Action: Restart, Command: "init"},
-	}
+	return table(`::sysinit:/etc/init.d/rcS
+::askfirst:-/bin/sh
+tty2::askfirst:-/bin/sh
+tty3::askfirst:-/bin/sh
+tty4::askfirst:-/bin/sh
+::ctrlaltdel:reboot
+::shutdown:umount -a -r
+::shutdown:swapoff -a
+::restart:init
+`)
 }
 
 // SingleUser returns the table for a boot into single-user mode: one shell on init's own
 // terminal, and nothing on the way down [BusyBox 1.22].
 func SingleUser() Table {
-	return Table{{Action: Respawn, Command: "-/bin/sh"}}
+	return table("::respawn:-/bin/sh\n")
+}
+
+// table reads a table that is in no file.
+func table(text string) Table {
+	t, _ := Parse("", []byte(text))
+	for i := range t {
+		t[i].FirstLine, t[i].Line = 0, 0
+	}
+	return t
 }
 
 // device returns the path of the terminal that an id names: one leading /dev/ and then all

@@ -400,7 +400,7 @@ func TestNothingIsLostInALongFile(t *testing.T) {
 		{"comments", func(int) string { return "# x: y: z: /bin/x" },
 			0, 0, 1, 300},
 		{"twins, each of which is a trap too", func(int) string { return "::once:/bin/x;/bin/y" },
-			1, 0, lines - 1 + lines, 1500},
+			1, 0, lines - 1 + lines, 2000},
 		{"mistakes", func(int) string { return "x" },
 			0, lines, 1, 600},
 		{"unknown actions", func(n int) string { return "::respwan:/bin/x" + strconv.Itoa(n) },
