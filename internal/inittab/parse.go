@@ -204,6 +204,7 @@ const (
 	byteOrderMark = "\xef\xbb\xbf"
 
 	fourFields = "write id:runlevels:action:command; the first two fields may be empty"
+	oneOfThem  = "write one of sysinit, wait, once, respawn, askfirst, ctrlaltdel, shutdown, restart"
 	unixLines  = "save the file with Unix line ends, for example with sed -i 's/\\r$//'"
 )
 
@@ -212,7 +213,7 @@ func whyNoAction(word string) (string, string) {
 	bare := strings.Trim(word, " \t")
 	switch {
 	case bare == "":
-		return "the action is empty", "write one of " + actionNames()
+		return "the action is empty", oneOfThem
 	case actionNamed(bare) != 0:
 		return "the action " + strconv.Quote(word) + " has blanks around it", "write " + bare
 	case actionNamed(strings.ToLower(bare)) != 0:
@@ -230,19 +231,7 @@ func whyNoAction(word string) (string, string) {
 	if name := nearest.Word(bare, names); name != "" {
 		return text, "write " + name
 	}
-	return text, "write one of " + actionNames()
-}
-
-// actionNames lists the actions for a reader.
-func actionNames() string {
-	var names strings.Builder
-	for _, a := range Actions() {
-		if a != Sysinit {
-			names.WriteString(", ")
-		}
-		names.WriteString(a.String())
-	}
-	return names.String()
+	return text, oneOfThem
 }
 
 // elsewhere says what to use for an action that other inits have: sysvinit's of inittab(5),

@@ -1,10 +1,6 @@
 package linux
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -103,11 +99,7 @@ func (k *Kernel) WriteAt(path string, b []byte, off int64) error {
 // Mount mounts a kernel file system.
 func (k *Kernel) Mount(m kernel.Mount) error {
 	const dirMode = 0o755
-	if err := os.MkdirAll(m.Target, dirMode); err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			return pe.Err
-		}
+	if err := unix.Mkdir(m.Target, dirMode); err != nil && err != unix.EEXIST {
 		return err
 	}
 	return unix.Mount(m.Type, m.Target, m.Type, m.Flags, m.Data)

@@ -5,8 +5,6 @@
 package linux
 
 import (
-	"os"
-	"os/signal"
 	"runtime/debug"
 	"time"
 
@@ -18,9 +16,6 @@ import (
 // maxStack ends a runaway recursion with a trace before it has eaten a small machine's memory.
 // The runtime's own limit is a gigabyte.
 const maxStack = 16 << 20
-
-// gcPercent keeps the heap small: a PID 1 allocates little and lives long.
-const gcPercent = 20
 
 // Kernel is the running kernel. It is used by one goroutine only.
 type Kernel struct {
@@ -47,13 +42,9 @@ var _ kernel.Kernel = (*Kernel)(nil)
 // Open takes every signal, and what else must be done before anything can go wrong. It is the
 // first thing PID 1 does, and it cannot fail: what is missing is missing when it is asked for.
 func Open() *Kernel {
-	// A Go program that has not asked for a signal such as TERM or QUIT dies of it, and the
-	// kernel panics. With no list, Notify asks for all of them. Nobody reads this channel.
-	signal.Notify(make(chan os.Signal, 1))
 	k := &Kernel{boot: time.Now(), log: newLogger()}
 	k.signals.listen()
 
-	debug.SetGCPercent(gcPercent)
 	debug.SetMaxStack(maxStack)
 	debug.SetPanicOnFault(true)
 	closeOnExec()

@@ -20,6 +20,15 @@ var taken = [...]unix.Signal{
 	unix.SIGCHLD, unix.SIGCONT, unix.SIGTSTP, unix.SIGPWR, crashSignal,
 }
 
+// fatal are the signals that a Go program dies of unless it has asked for them. As PID 1 it is
+// protected from those without a handler by the kernel, but the runtime has handlers for all. The
+// rest it leaves alone, and asking for them takes a switch of threads each: all 65 would cost PID 1
+// a millisecond of its start.
+var fatal = [...]os.Signal{
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGILL, unix.SIGTRAP, unix.SIGABRT, unix.SIGBUS,
+	unix.SIGFPE, unix.SIGSEGV, unix.SIGPIPE, unix.SIGTERM, unix.SIGSTKFLT, unix.SIGSYS,
+}
+
 // signals collects what the runtime delivers.
 type signals struct {
 	ch      [len(taken)]chan os.Signal
@@ -27,6 +36,8 @@ type signals struct {
 }
 
 func (s *signals) listen() {
+	// Nobody reads this channel. Room for one, because go vet asks for it.
+	signal.Notify(make(chan os.Signal, 1), fatal[:]...)
 	for i, sig := range taken {
 		s.ch[i] = make(chan os.Signal, 1)
 		signal.Notify(s.ch[i], sig)
@@ -120,7 +131,7 @@ func (k *Kernel) wait(deadline time.Duration) kernel.Event {
 		case p := <-k.poll.crashed:
 			panic(p)
 		case <-k.tidy.due():
-			k.tidy.run()
+			k.tidy.run(k)
 			continue
 		case <-expired:
 			return kernel.Expired{}

@@ -3,8 +3,13 @@ package linux
 import (
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -14,6 +19,9 @@ const (
 	// spareThreads are kept for the runtime: a process that cannot start the thread it needs
 	// dies, and a fork bomb in a container makes that happen. Eight survive it.
 	spareThreads = 8
+	// gcPercent keeps the heap small: a PID 1 allocates little and lives long. To set it stops
+	// the world, which the boot need not wait for.
+	gcPercent = 20
 )
 
 // tidy gives memory back and keeps threads in store, when PID 1 has nothing to do.
@@ -38,13 +46,69 @@ func (t *tidy) arm() {
 
 func (t *tidy) due() <-chan time.Time { return t.timer.C }
 
-func (t *tidy) run() {
+func (t *tidy) run(k *Kernel) {
 	if !t.started {
 		t.started = true
 		startThreads(spareThreads)
+		debug.SetGCPercent(gcPercent)
 	}
 	t.wakes = 0
+	k.forgetChildren()
 	debug.FreeOSMemory()
+	k.unmapProgram()
+}
+
+// forgetChildren lets go of the memory of children that have reached their programs.
+func (k *Kernel) forgetChildren() {
+	k.children = slices.DeleteFunc(k.children, func(c *child) bool { return c.busy.Load() == 0 })
+	k.lastEnv, k.lastEnvC = nil, nil
+}
+
+// unmapProgram takes the pages of init's own program out of its memory, most of which are of the
+// boot only; what is needed comes back by a fault that reads nothing. It does so only where the
+// program lies in memory anyway, as in an initramfs. On a disk, pages that are mapped are those
+// that stay when the disk is gone.
+func (k *Kernel) unmapProgram() {
+	var st unix.Statfs_t
+	dir, err := k.procView()
+	if err != nil {
+		return
+	}
+	fd, err := unix.Openat(dir, "self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	var exe unix.Stat_t
+	if unix.Fstatfs(fd, &st) != nil || unix.Fstat(fd, &exe) != nil {
+		return
+	}
+	if st.Type != unix.RAMFS_MAGIC && st.Type != unix.TMPFS_MAGIC {
+		return
+	}
+	maps, err := k.Proc("self/maps")
+	if err != nil {
+		return
+	}
+	inode := strconv.FormatUint(exe.Ino, 10)
+	for line := range strings.Lines(string(maps)) {
+		// FROM-TO PERMISSIONS OFFSET DEVICE INODE PATH (proc_pid_maps(5))
+		f := strings.Fields(line)
+		if len(f) < 6 || f[4] != inode || strings.Contains(f[1], "w") {
+			continue
+		}
+		from, to, _ := strings.Cut(f[0], "-")
+		start, err := strconv.ParseUint(from, 16, 64)
+		if err != nil {
+			continue
+		}
+		end, err := strconv.ParseUint(to, 16, 64)
+		if err != nil {
+			continue
+		}
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start),
+			unix.MADV_DONTNEED)
+	}
 }
 
 // startThreads makes the runtime start n threads and keep them: each goroutine insists on one,

@@ -16,7 +16,7 @@ func (in *Init) ask(sv *service) {
 	fd, err := in.terminal(sv.TTY)
 	if err != nil {
 		if !sv.announced {
-			in.explain(sv.Entry, &kernel.StartError{
+			in.explain(*sv.Entry, &kernel.StartError{
 				Stage: kernel.StageTTY, Errno: errnoOf(err),
 			})
 		}

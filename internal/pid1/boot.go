@@ -28,6 +28,9 @@ func (in *Init) startBoot() {
 
 // stepBoot goes on with the boot as far as it can without waiting.
 func (in *Init) stepBoot() {
+	if in.boot.phase == booted {
+		return
+	}
 	for in.boot.phase != booted {
 		in.stepSequence(&in.boot.seq)
 		if !in.boot.seq.done() {
@@ -46,7 +49,7 @@ func (in *Init) stepBoot() {
 		case once:
 			for _, e := range of(in.table, inittab.Once) {
 				// If it cannot be started, Start has said so.
-				_, _ = in.Start(e, nil)
+				_, _ = in.start(e, nil, nil)
 			}
 		case sysinit, booted:
 		}
@@ -57,15 +60,14 @@ func (in *Init) stepBoot() {
 // scheduleNew starts the services that the table has and that have never been started.
 func (in *Init) scheduleNew() {
 	now := in.k.Now()
-	for _, e := range in.table {
-		if !isService(e.Action) {
-			continue
-		}
-		if in.services.byKey[e.Key()] != nil {
+	known := in.services.byKey()
+	for i := range in.table {
+		e := &in.table[i]
+		if !isService(e.Action) || known[e.Key()] != nil {
 			continue
 		}
 		sv := &service{Entry: e, listed: true, index: -1}
-		in.services.byKey[e.Key()] = sv
+		in.services.all = append(in.services.all, sv)
 		in.services.schedule(sv, now)
 	}
 }

@@ -153,7 +153,7 @@ func (in *Init) goDown(a shutdown.Action) {
 		in.note(kernel.Info, "restart asked for, but the inittab has no restart entry")
 		return
 	}
-	in.services.stopAsking()
+	in.services.stop()
 	// Begin may already ask us to start an entry, which needs no way: nothing here reads it.
 	in.way = shutdown.Begin(in.k, in, in.limits(), in.at, a, entries, restart)
 }

@@ -31,7 +31,7 @@ func (in *Init) reap() (left bool) {
 
 func (in *Init) reaped(e kernel.Exit) {
 	in.logOut(e.PID)
-	entry, ours := in.services.children[e.PID]
+	c, ours := in.services.children[e.PID]
 	delete(in.services.children, e.PID)
 	if in.way != nil {
 		in.way.Reaped(e)
@@ -41,24 +41,24 @@ func (in *Init) reaped(e kernel.Exit) {
 	}
 	in.boot.seq.reaped(e.PID)
 	in.cad.reaped(e.PID)
-	s := in.services.running[e.PID]
-	if e.Failed != nil && (s == nil || !s.announced) {
-		in.explain(entry, e.Failed)
+	if e.Failed != nil && (c.sv == nil || !c.sv.announced) {
+		in.explain(*c.entry, e.Failed)
 	}
-	if s == nil {
+	if c.sv == nil {
 		return
 	}
-	in.services.ended(s)
+	c.sv.pid = 0
 	if in.way != nil {
 		return
 	}
 	next := "Scheduling for restart."
-	if !s.listed {
+	if !c.sv.listed {
 		next = "The inittab does not ask for it any more."
+		in.services.forget()
 	}
-	in.note(kernel.Info, "process '"+entry.Command+"' (pid "+strconv.Itoa(int(e.PID))+
+	in.note(kernel.Info, "process '"+c.entry.Command+"' (pid "+strconv.Itoa(int(e.PID))+
 		") exited. "+next)
-	in.again(s)
+	in.again(c.sv)
 }
 
 // logOut marks the login records of a dead process [BusyBox 3.19].

@@ -40,18 +40,16 @@ func (in *Init) reloadTable() {
 	in.note(kernel.Info, "reloading "+InittabPath)
 	in.table = in.readTable()
 
-	for _, sv := range in.services.byKey {
-		sv.listed = false
+	lines := make(map[inittab.Key]*inittab.Entry, len(in.table))
+	for i := range in.table {
+		lines[in.table[i].Key()] = &in.table[i]
 	}
-	for _, e := range in.table {
-		sv := in.services.byKey[e.Key()]
-		if sv == nil {
-			continue
+	for _, sv := range in.services.all {
+		e := lines[sv.Key()]
+		sv.listed = e != nil && isService(e.Action)
+		if e != nil {
+			sv.Entry = e
 		}
-		sv.Entry = e
-		sv.listed = isService(e.Action)
-	}
-	for key, sv := range in.services.byKey {
 		if sv.listed {
 			continue
 		}
@@ -62,10 +60,8 @@ func (in *Init) reloadTable() {
 			// Nobody is asked to activate what is no longer there.
 			in.stopAsking(sv)
 		}
-		if sv.pid == 0 {
-			delete(in.services.byKey, key)
-		}
 	}
+	in.services.forget()
 	if in.boot.phase == booted {
 		in.scheduleNew()
 	}

@@ -2,6 +2,7 @@ package pid1
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/inittab"
@@ -20,12 +21,12 @@ const (
 // service is a respawn or askfirst entry, with what has become of it. It outlives its line in the
 // inittab while its process runs.
 type service struct {
-	inittab.Entry
+	*inittab.Entry
 	pid       kernel.PID // 0 when it does not run
 	prompt    kernel.FD  // the terminal on which we wait for Enter, or 0
 	since     time.Duration
-	typed     bool // somebody has pressed Enter for this life
 	delay     time.Duration
+	typed     bool // somebody has pressed Enter for this life
 	announced bool // that it keeps dying
 	listed    bool // it is in the inittab, as respawn or askfirst
 
@@ -36,19 +37,38 @@ type service struct {
 
 // services are all of them.
 type services struct {
-	byKey    map[inittab.Key]*service
-	running  map[kernel.PID]*service
+	all      []*service
 	asking   map[kernel.FD]*service
-	children map[kernel.PID]inittab.Entry // every command that runs, services and others
+	children map[kernel.PID]child
 	queue    queue
 	next     int
 }
 
+// child is a command that runs.
+type child struct {
+	entry *inittab.Entry
+	sv    *service // or nil, for one that is not kept running
+}
+
 func (s *services) init() {
-	s.byKey = make(map[inittab.Key]*service)
-	s.running = make(map[kernel.PID]*service)
 	s.asking = make(map[kernel.FD]*service)
-	s.children = make(map[kernel.PID]inittab.Entry)
+	s.children = make(map[kernel.PID]child)
+}
+
+// byKey finds services by their keys.
+func (s *services) byKey() map[inittab.Key]*service {
+	m := make(map[inittab.Key]*service, len(s.all))
+	for _, sv := range s.all {
+		m[sv.Key()] = sv
+	}
+	return m
+}
+
+// forget drops the services that have neither a line nor a process.
+func (s *services) forget() {
+	s.all = slices.DeleteFunc(s.all, func(sv *service) bool {
+		return !sv.listed && sv.pid == 0
+	})
 }
 
 // schedule puts a service in the queue.
@@ -72,17 +92,8 @@ func (s *services) nextStart() time.Duration {
 	return s.queue[0].due
 }
 
-// ended notes that a service's process is gone.
-func (s *services) ended(sv *service) {
-	delete(s.running, sv.pid)
-	sv.pid = 0
-	if !sv.listed {
-		delete(s.byKey, sv.Key())
-	}
-}
-
-// stopAsking forgets what is due. On the way down nothing is started.
-func (s *services) stopAsking() { s.queue = nil }
+// stop forgets what is due. On the way down nothing is started.
+func (s *services) stop() { s.queue = nil }
 
 // startDue starts what is due.
 func (in *Init) startDue() {
@@ -103,13 +114,12 @@ func (in *Init) startDue() {
 }
 
 func (in *Init) startService(sv *service) {
-	pid, err := in.Start(sv.Entry, nil)
+	pid, err := in.start(sv.Entry, sv, nil)
 	if err != nil {
 		in.again(sv)
 		return
 	}
 	sv.pid = pid
-	in.services.running[pid] = sv
 }
 
 // again decides when a service whose process has ended, or could not be started, is started anew.

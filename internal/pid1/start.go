@@ -28,14 +28,20 @@ func (in *Init) command(e inittab.Entry, env []string) *kernel.Command {
 	}
 }
 
-// Start starts an entry's command. It is the one place where programs are started.
+// Start starts a shutdown entry's command.
 func (in *Init) Start(e inittab.Entry, env []string) (kernel.PID, error) {
-	pid, err := in.k.Spawn(in.command(e, env))
+	return in.start(&e, nil, env)
+}
+
+// start starts an entry's command, that of a service or another. It is the one place where
+// programs are started.
+func (in *Init) start(e *inittab.Entry, sv *service, env []string) (kernel.PID, error) {
+	pid, err := in.k.Spawn(in.command(*e, env))
 	if err != nil {
 		in.warn("can't fork: " + strerror(err) + ": '" + e.Command + "' is not started")
 		return 0, err
 	}
-	in.services.children[pid] = e
+	in.services.children[pid] = child{entry: e, sv: sv}
 	in.note(kernel.Info, "starting pid "+strconv.Itoa(int(pid))+", tty '"+e.TTY+"': '"+
 		e.Command+"'")
 	return pid, nil
@@ -64,7 +70,7 @@ func (in *Init) explain(e inittab.Entry, failed *kernel.StartError) {
 
 // sequence runs entries one after another, each waited for.
 type sequence struct {
-	queue   []inittab.Entry
+	queue   []*inittab.Entry
 	waiting kernel.PID
 }
 
@@ -76,7 +82,7 @@ func (in *Init) stepSequence(s *sequence) {
 	for s.waiting == 0 && len(s.queue) > 0 {
 		e := s.queue[0]
 		s.queue = s.queue[1:]
-		if pid, err := in.Start(e, nil); err == nil {
+		if pid, err := in.start(e, nil, nil); err == nil {
 			s.waiting = pid
 		}
 	}
@@ -90,11 +96,11 @@ func (s *sequence) reaped(pid kernel.PID) {
 }
 
 // of returns the table's entries with an action, in order.
-func of(t inittab.Table, a inittab.Action) []inittab.Entry {
-	var es []inittab.Entry
-	for _, e := range t {
-		if e.Action == a {
-			es = append(es, e)
+func of(t inittab.Table, a inittab.Action) []*inittab.Entry {
+	var es []*inittab.Entry
+	for i := range t {
+		if t[i].Action == a {
+			es = append(es, &t[i])
 		}
 	}
 	return es

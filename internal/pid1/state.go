@@ -16,7 +16,9 @@ import (
 //	phase 3
 //	waiting 17
 //	down reboot
-//	service 21 5000000000 "/dev/tty1" "/sbin/getty 38400 tty1"
+//	service 21 5000000000 /dev/tty1<NUL>/sbin/getty 38400 tty1
+//
+// An inittab's words hold neither a newline nor a NUL [BusyBox 2.6].
 func (in *Init) Snapshot() []byte {
 	var b strings.Builder
 	b.WriteString("phase " + strconv.Itoa(int(in.boot.phase)) + "\n")
@@ -27,10 +29,13 @@ func (in *Init) Snapshot() []byte {
 	if in.way != nil {
 		b.WriteString("down " + in.way.Action().String() + "\n")
 	}
-	for pid, sv := range in.services.running {
-		b.WriteString("service " + strconv.Itoa(int(pid)) + " " +
-			strconv.FormatInt(int64(sv.since), 10) + " " +
-			strconv.Quote(sv.TTY) + " " + strconv.Quote(sv.Command) + "\n")
+	for _, sv := range in.services.all {
+		if sv.pid == 0 {
+			continue
+		}
+		b.WriteString("service " + strconv.Itoa(int(sv.pid)) + " " +
+			strconv.FormatInt(int64(sv.since), 10) + " " + sv.TTY + "\x00" +
+			sv.Command + "\n")
 	}
 	return []byte(b.String())
 }
@@ -69,7 +74,7 @@ func (in *Init) resume() {
 	case booted:
 	}
 	if in.boot.seq.waiting != 0 {
-		in.services.children[in.boot.seq.waiting] = inittab.Entry{}
+		in.services.children[in.boot.seq.waiting] = child{entry: &inittab.Entry{}}
 	}
 	if in.boot.phase == booted {
 		in.scheduleNew()
@@ -81,7 +86,7 @@ func (in *Init) resume() {
 	}
 }
 
-func lastOf(es []inittab.Entry, n int) []inittab.Entry {
+func lastOf(es []*inittab.Entry, n int) []*inittab.Entry {
 	return es[len(es)-max(0, min(n, len(es))):]
 }
 
@@ -99,28 +104,19 @@ func (in *Init) adopt(rest string) {
 	if err != nil {
 		return
 	}
-	quoted, err := strconv.QuotedPrefix(fields[2])
-	if err != nil {
-		return
-	}
-	tty, err := strconv.Unquote(quoted)
-	if err != nil {
-		return
-	}
-	command, err := strconv.Unquote(strings.TrimSpace(fields[2][len(quoted):]))
-	if err != nil {
+	tty, command, ok := strings.Cut(fields[2], "\x00")
+	if !ok {
 		return
 	}
 	sv := &service{
-		Entry: inittab.Entry{TTY: tty, Command: command, Action: inittab.Respawn},
+		Entry: &inittab.Entry{TTY: tty, Command: command, Action: inittab.Respawn},
 		pid:   kernel.PID(pid), since: time.Duration(since), index: -1,
 	}
-	for _, e := range in.table {
-		if e.Key() == sv.Key() {
+	for i := range in.table {
+		if e := &in.table[i]; e.Key() == sv.Key() {
 			sv.Entry, sv.listed = e, isService(e.Action)
 		}
 	}
-	in.services.byKey[sv.Key()] = sv
-	in.services.running[sv.pid] = sv
-	in.services.children[sv.pid] = sv.Entry
+	in.services.all = append(in.services.all, sv)
+	in.services.children[sv.pid] = child{entry: sv.Entry, sv: sv}
 }
