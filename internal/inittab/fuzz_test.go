@@ -8,16 +8,6 @@ import (
 	"testing"
 )
 
-// write prints a table so that reading it gives the same table. A command that ends in a
-// backslash can only stand at the end of a file, with a second backslash that joins nothing.
-func write(t Table) string {
-	text := strings.Join(entries(t), "\n")
-	if strings.HasSuffix(text, `\`) {
-		return text + `\`
-	}
-	return text
-}
-
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.inittab")
 	if err != nil {
@@ -33,7 +23,7 @@ func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"", "\\", "\\\n\\\n", "::once:x\\\\", "::once:x\\\\\n\n\ny", "\x00", "::once:\x00",
 		":::#\\\n", "a::once:x\n/dev/a::wait:x\n//a::once:x", "::once:'\"`$(${", "::once:-",
-		"::once:- ", "\r\n", "::once:x\n::wait:x\n::once:x",
+		"::once:- ", "\r\n", "::once:\\#\n::wait:x", "::once:x\n::wait:x\n::once:x",
 	} {
 		f.Add([]byte(text))
 	}
@@ -92,7 +82,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 
-		again, _ := Parse("inittab", []byte(write(table)))
+		again, _ := Parse("inittab", []byte(strings.Join(entries(table), "\n")))
 		if !slices.Equal(entries(table), entries(again)) {
 			t.Errorf("read again\n got  %q\n want %q", entries(again), entries(table))
 		}

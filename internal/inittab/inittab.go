@@ -121,9 +121,14 @@ func (e Entry) Key() Key {
 	return Key{Command: e.Command, TTY: e.TTY}
 }
 
-// String returns the entry as a line of the file, without a newline.
+// String returns the entry as a line of the file, without a newline. Behind a backslash at the
+// end of the command it puts a comment: the backslash would join the next line.
 func (e Entry) String() string {
-	return e.ID + ":" + e.Runlevels + ":" + e.Action.String() + ":" + e.Command
+	line := e.ID + ":" + e.Runlevels + ":" + e.Action.String() + ":" + e.Command
+	if strings.HasSuffix(line, `\`) {
+		line += "#"
+	}
+	return line
 }
 
 // A Table holds the entries in the order in which init goes through them.

@@ -60,7 +60,7 @@ func TestStatements(t *testing.T) {
 		{"2.3 a # is a comment anywhere", "::once:echo hash#tail\n",
 			[]string{"::once:echo hash"}, nil},
 		{"2.3 also between quotes", "::once:echo 'q#uoted'\n", []string{"::once:echo 'q"}, nil},
-		{"2.3 there is no escape", "::once:echo \\#x\n", []string{"::once:echo \\"}, nil},
+		{"2.3 there is no escape", "::once:echo \\#x\n", []string{"::once:echo \\#"}, nil},
 		{"2.3 also in an earlier field", "t#ty1::once:x\n::on#ce:x\n", nil, bad(1, 2)},
 		{"2.4 empty lines and comments are skipped", "\n#x\n\n# y\n", nil, nil},
 		{"2.4 blanks are not an empty line", "   \n\t\n  # x\n", nil, bad(1, 2, 3)},
@@ -236,6 +236,11 @@ func TestSingleUserTableIsOneLoginShell(t *testing.T) {
 }
 
 func TestActionsHaveTheirNames(t *testing.T) {
+	var names []string
+	for _, a := range Actions() {
+		names = append(names, a.String())
+	}
+	diff(t, "write one of "+strings.Join(names, ", "), oneOfThem)
 	if len(Actions()) != int(Restart) {
 		t.Errorf("got %d actions, want %d", len(Actions()), Restart)
 	}

@@ -204,8 +204,9 @@ const (
 	byteOrderMark = "\xef\xbb\xbf"
 
 	fourFields = "write id:runlevels:action:command; the first two fields may be empty"
-	oneOfThem  = "write one of sysinit, wait, once, respawn, askfirst, ctrlaltdel, shutdown, restart"
-	unixLines  = "save the file with Unix line ends, for example with sed -i 's/\\r$//'"
+	oneOfThem  = "write one of sysinit, wait, once, respawn, askfirst, ctrlaltdel, shutdown, " +
+		"restart"
+	unixLines = "save the file with Unix line ends, for example with sed -i 's/\\r$//'"
 )
 
 // whyNoAction explains why a word is not an action, and which one may be meant.
