@@ -159,7 +159,7 @@ func TestLongDevicesStayApart(t *testing.T) {
 	}
 }
 
-// The lines of the fixture in spec order, each with what the reference makes of it.
+// The lines of the fixture in docs/busybox.md, each with what BusyBox makes of it.
 func TestFixture(t *testing.T) {
 	for _, c := range []struct {
 		text string
