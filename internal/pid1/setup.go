@@ -84,6 +84,10 @@ func (in *Init) configure(cmdline []byte) {
 	set, problems := config.Load(ConfigPath, b, cmdline)
 	in.set = set
 	for _, p := range problems {
+		if p.Note {
+			in.note(kernel.Info, p.Error())
+			continue
+		}
 		in.warn(p.Error())
 	}
 	if !set.Log.Syslog && in.opt.NoSyslog != nil {
