@@ -12,7 +12,7 @@ import (
 // sizes in kB.
 type Figures struct {
 	Action   float64 `json:"first_action_ms"` // "Run /init" to the first action running
-	Services float64 `json:"all_services_ms"` // "Run /init" to the last service running
+	Services float64 `json:"all_services_ms"` // "Run /init" to all services running
 	Down     float64 `json:"way_down_ms"`     // the request to "reboot: Restarting system"
 	PSS      float64 `json:"pss_kb"`          // of PID 1 at rest, as are the rest
 	Anon     float64 `json:"anonymous_kb"`
@@ -25,7 +25,7 @@ type Figures struct {
 const (
 	recordRun     = "Run /init as init process"
 	recordAction  = "bench: action"
-	recordLast    = "bench: last service"
+	recordAll     = "bench: all services"
 	recordRequest = "bench: request"
 	recordRestart = "reboot: Restarting system"
 	prefixValue   = "bench: value "
@@ -93,7 +93,7 @@ func parseConsole(console string, services int) (Figures, error) {
 		Down:   between(recordRequest, recordRestart),
 	}
 	if services > 0 {
-		f.Services = between(recordRun, recordLast)
+		f.Services = between(recordRun, recordAll)
 		f.PSS = value("Pss")
 		f.Anon = value("Anonymous")
 		f.Huge = value("AnonHugePages")

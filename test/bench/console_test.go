@@ -11,7 +11,7 @@ import (
 const console = "[    0.000000] Linux version 6.1.0-56-cloud-amd64 (gcc-12)\r\n" +
 	"[    1.239615] Run /init as init process\r\n" +
 	"[    1.240633] bench: action\r\n" +
-	"[    1.243049] bench: last service\r\n" +
+	"[    1.243049] bench: all services\r\n" +
 	"[   11.242409] bench: value Pss:                1464 kB\r\n" +
 	"[   11.242433] bench: value Anonymous:            60 kB\r\n" +
 	"[   11.242454] bench: value AnonHugePages:      2048 kB\r\n" +
@@ -79,7 +79,7 @@ func TestAConsoleThatLacksSomethingIsRefused(t *testing.T) {
 	tests := []struct{ name, console, want string }{
 		{"no boot", "", `no record "Run /init as init process"`},
 		{"no action", without("bench: action"), `no record "bench: action"`},
-		{"no last service", without("bench: last"), `no record "bench: last service"`},
+		{"not all services", without("bench: all"), `no record "bench: all services"`},
 		{"no request", without("bench: request"), `no record "bench: request"`},
 		{"no reboot", without("Restarting"), `no record "reboot: Restarting system"`},
 		{"no PSS", without("Pss"), `no value of "Pss"`},

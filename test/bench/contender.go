@@ -22,13 +22,12 @@ type contender struct {
 }
 
 // busyboxTable is what BusyBox and Rebound read. The entries differ by their number, because
-// BusyBox takes identical ones for one [BusyBox 2.14]. The asker comes before the services:
-// it sleeps, and the last service is to be the last thing started.
+// BusyBox takes identical ones for one [BusyBox 2.14].
 func busyboxTable(services int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "::sysinit:/bin/action\n::once:/bin/ask term\n")
 	for i := 1; i <= services; i++ {
-		fmt.Fprintf(&b, "::respawn:/bin/service %d%s\n", i, lastWord(i, services))
+		fmt.Fprintf(&b, "::respawn:/bin/service %d %d\n", i, services)
 	}
 	return b.String()
 }
@@ -42,7 +41,7 @@ func sysvinitTable(services int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "id:2:initdefault:\nsi::sysinit:/bin/action\nask:2:once:/bin/ask initctl\n")
 	for i := 1; i <= services; i++ {
-		fmt.Fprintf(&b, "s%03x:2:respawn:/bin/service %d%s\n", i, i, lastWord(i, services))
+		fmt.Fprintf(&b, "s%03x:2:respawn:/bin/service %d %d\n", i, i, services)
 	}
 	fmt.Fprintf(&b, "l6:6:wait:/bin/rc6\n")
 	return b.String()
@@ -50,13 +49,6 @@ func sysvinitTable(services int) string {
 
 // loopTable is what cloop.c and goloop read.
 func loopTable(services int) string { return strconv.Itoa(services) + "\n" }
-
-func lastWord(i, services int) string {
-	if i == services {
-		return " last"
-	}
-	return ""
-}
 
 // writeImage makes the initramfs of a contender: its executable as /init, the guest programs
 // by name in /bin, and its table. It is not compressed, which would save nothing but disk.

@@ -23,21 +23,20 @@ int main(void)
 {
 	char *action[] = {"/bin/action", NULL};
 	char *ask[] = {"/bin/ask", "term", NULL};
-	char number[12] = "", *service[] = {"/bin/service", number, NULL, NULL};
+	char number[12] = "", total[12] = "";
+	char *service[] = {"/bin/service", number, total, NULL};
 	int services, sig, fd;
 	sigset_t term;
 
 	waitpid(start(action), NULL, 0);
 	fd = open("/etc/inittab", O_RDONLY | O_CLOEXEC);
-	read(fd, number, sizeof number - 1);
+	read(fd, total, sizeof total - 1);
 	close(fd);
-	services = atoi(number);
+	services = atoi(total);
 
 	start(ask);
 	for (int i = 1; i <= services; i++) {
 		snprintf(number, sizeof number, "%d", i);
-		if (i == services)
-			service[2] = "last";
 		start(service);
 	}
 	/* Blocked only now, so that the services do not inherit it. The asker sleeps long

@@ -21,10 +21,9 @@ func main() {
 	}
 	start("/bin/ask", "term")
 	services := count("/etc/inittab")
-	for i := 1; i < services; i++ {
-		start("/bin/service", strconv.Itoa(i))
+	for i := 1; i <= services; i++ {
+		start("/bin/service", strconv.Itoa(i), strconv.Itoa(services))
 	}
-	start("/bin/service", strconv.Itoa(services), "last")
 
 	for event := range events {
 		if event == syscall.SIGCHLD {
