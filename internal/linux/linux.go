@@ -55,6 +55,11 @@ func Open() *Kernel {
 	}
 	k.timer = time.NewTimer(time.Hour)
 	k.timer.Stop()
+	if k.RebootSelf(kernel.CadOff) != nil {
+		// A container may allow few processes, and others may soon have taken them all. On
+		// a machine of our own there is time for this later.
+		k.stockThreads()
+	}
 	return k
 }
 

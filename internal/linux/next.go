@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"runtime"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +30,10 @@ var fatal = [...]os.Signal{
 	unix.SIGFPE, unix.SIGSEGV, unix.SIGPIPE, unix.SIGTERM, unix.SIGSTKFLT, unix.SIGSYS,
 }
 
+// left are the signals that the runtime leaves alone until they are asked for. Had our parent
+// ignored one, our children would inherit that.
+var left = [...]unix.Signal{unix.SIGTTIN, unix.SIGTTOU, 32, 33, 34}
+
 // signals collects what the runtime delivers.
 type signals struct {
 	ch      [len(taken)]chan os.Signal
@@ -38,10 +43,19 @@ type signals struct {
 func (s *signals) listen() {
 	// Nobody reads this channel. Room for one, because go vet asks for it.
 	signal.Notify(make(chan os.Signal, 1), fatal[:]...)
+	for _, sig := range left {
+		setDefault(sig)
+	}
 	for i, sig := range taken {
 		s.ch[i] = make(chan os.Signal, 1)
 		signal.Notify(s.ch[i], sig)
 	}
+}
+
+func setDefault(sig unix.Signal) {
+	var dfl [4]uint64 // a struct sigaction of zeros: SIG_DFL, on every architecture
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
+		uintptr(unsafe.Pointer(&dfl)), 0, sigsetSize, 0, 0)
 }
 
 // collect marks all signals that have arrived as pending.

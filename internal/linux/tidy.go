@@ -13,9 +13,13 @@ import (
 )
 
 const (
-	// quiet is how long nothing must have happened before PID 1 tidies up after itself. The
-	// work costs a few hundred microseconds, which nobody is to wait for.
+	// settled is how long nothing must have happened before PID 1 stocks up on threads.
+	settled = 10 * time.Millisecond
+	// quiet is how long nothing must have happened before it tidies up after itself. That
+	// costs a few hundred microseconds, which nobody is to wait for.
 	quiet = time.Second
+	// busySpell is after how many events it does so again.
+	busySpell = 64
 	// spareThreads are kept for the runtime: a process that cannot start the thread it needs
 	// dies, and a fork bomb in a container makes that happen. Eight survive it.
 	spareThreads = 8
@@ -26,36 +30,79 @@ const (
 
 // tidy gives memory back and keeps threads in store, when PID 1 has nothing to do.
 type tidy struct {
-	timer   *time.Timer
-	started bool // the threads are there
-	wakes   int  // since the last time
+	timer  *time.Timer
+	stage  tidyStage
+	events int // since the last time
 }
+
+type tidyStage uint8
+
+const (
+	threadsToCome tidyStage = iota
+	memoryToCome
+	tidied
+)
 
 // arm starts the wait for a quiet moment. It is called before each wait for events.
 func (t *tidy) arm() {
+	pause := quiet
+	if t.stage == threadsToCome {
+		pause = settled
+	}
 	if t.timer == nil {
-		t.timer = time.NewTimer(quiet)
+		t.timer = time.NewTimer(pause)
 		return
 	}
-	t.wakes++
-	// After the first time, only a busy spell is worth tidying up after.
-	if !t.started || t.wakes > 64 {
-		t.timer.Reset(quiet)
+	t.events++
+	if t.stage != tidied || t.events > busySpell {
+		t.timer.Reset(pause)
 	}
 }
 
 func (t *tidy) due() <-chan time.Time { return t.timer.C }
 
 func (t *tidy) run(k *Kernel) {
-	if !t.started {
-		t.started = true
-		startThreads(spareThreads)
+	t.events = 0
+	if t.stage == threadsToCome {
+		k.stockThreads()
+		t.timer.Reset(quiet)
+		return
+	}
+	if t.stage == memoryToCome {
+		t.stage = tidied
 		debug.SetGCPercent(gcPercent)
 	}
-	t.wakes = 0
 	k.forgetChildren()
 	debug.FreeOSMemory()
 	k.unmapProgram()
+}
+
+// stockThreads makes the runtime start its spare threads.
+func (k *Kernel) stockThreads() {
+	k.tidy.stage = memoryToCome
+	startThreads(k.room(spareThreads))
+}
+
+// room returns for how many threads of n there is room. The runtime does not ask: where it cannot
+// start a thread, it ends the process. So children that only wait try it first, for the limits
+// (RLIMIT_NPROC, pids.max) are the same.
+func (k *Kernel) room(n int) int {
+	var pids []int
+	for range n {
+		c := k.free()
+		c.call, c.nr, c.args = true, unix.SYS_PPOLL, [4]uintptr{}
+		pid, err := k.start(c)
+		if err != nil {
+			break
+		}
+		pids = append(pids, int(pid))
+	}
+	for _, pid := range pids {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		// The kernel ends it at once.
+		_, _ = again(func() (int, error) { return unix.Wait4(pid, nil, 0, nil) })
+	}
+	return len(pids)
 }
 
 // forgetChildren lets go of the memory of children that have reached their programs.

@@ -76,11 +76,13 @@ func (in *Init) Run() int {
 	} else {
 		in.startBoot()
 	}
-	for in.way == nil || !in.way.Exit() {
+	for {
 		in.advance()
+		if in.way != nil && in.way.Exit() {
+			return 0
+		}
 		in.handle(in.k.Next(in.deadline()))
 	}
-	return 0
 }
 
 // advance does what is due, until there is nothing left to do but to wait.
@@ -136,26 +138,25 @@ func (in *Init) goDown(a shutdown.Action) {
 		in.way.Ask(a)
 		return
 	}
-	var restart inittab.Entry
-	var entries []inittab.Entry
-	for _, e := range in.table {
-		switch e.Action {
-		case inittab.Shutdown:
-			entries = append(entries, e)
-		case inittab.Restart:
-			// The first one counts [BusyBox 2.28].
-			if restart.Command == "" {
-				restart = e
-			}
-		}
-	}
+	restart := in.restartEntry()
 	if a == shutdown.Restart && restart.Command == "" {
 		in.note(kernel.Info, "restart asked for, but the inittab has no restart entry")
 		return
 	}
+	var entries []inittab.Entry
+	for _, e := range of(in.table, inittab.Shutdown) {
+		entries = append(entries, *e)
+	}
 	in.services.stop()
-	// Begin may already ask us to start an entry, which needs no way: nothing here reads it.
 	in.way = shutdown.Begin(in.k, in, in.limits(), in.at, a, entries, restart)
+}
+
+// restartEntry is the first one, which counts [BusyBox 2.28], or none.
+func (in *Init) restartEntry() inittab.Entry {
+	if es := of(in.table, inittab.Restart); len(es) > 0 {
+		return *es[0]
+	}
+	return inittab.Entry{}
 }
 
 func (in *Init) limits() shutdown.Limits {

@@ -82,7 +82,8 @@ func (in *Init) resume() {
 	// No SIGCHLD comes for what the former program has left unreaped.
 	in.reap()
 	if down != 0 {
-		in.goDown(down)
+		in.services.stop()
+		in.way = shutdown.Resume(in.k, in, in.limits(), in.at, down, in.restartEntry())
 	}
 }
 
