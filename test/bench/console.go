@@ -11,13 +11,13 @@ import (
 // Figures are what one boot of a contender showed on its console: times in ms of the guest,
 // sizes in kB.
 type Figures struct {
-	Action   float64 `json:"first_action_ms"` // "Run /init" to the first action running
-	Services float64 `json:"all_services_ms"` // "Run /init" to all services running
-	Down     float64 `json:"way_down_ms"`     // the request to "reboot: Restarting system"
-	PSS      float64 `json:"pss_kb"`          // of PID 1 at rest, as are the rest
+	Action   float64 `json:"first_action_ms"`           // "Run /init" to the first action running
+	Services float64 `json:"all_services_ms,omitempty"` // "Run /init" to all services running
+	Down     float64 `json:"way_down_ms"`               // the request to "reboot: Restarting system"
+	PSS      float64 `json:"pss_kb,omitempty"`          // of PID 1 at rest, as are the rest
 	Anon     float64 `json:"anonymous_kb"`
 	Huge     float64 `json:"huge_pages_kb"`
-	Threads  float64 `json:"threads"`
+	Threads  float64 `json:"threads,omitempty"`
 }
 
 // Records of the kernel log that the figures come from. "bench:" is how the guest programs
@@ -39,7 +39,7 @@ var record = regexp.MustCompile(`\[ *(\d+)\.(\d{6})\] (.*)$`)
 // parseConsole finds the figures of one boot. A boot without services has no values of PID 1
 // either, because there is nobody who could look.
 func parseConsole(console string, services int) (Figures, error) {
-	at := map[string]float64{}     // ms since the kernel began, by the text of the record
+	at := map[string]int64{}       // µs since the kernel began, by the text of the record
 	values := map[string]float64{} // by name
 	for line := range strings.Lines(console) {
 		m := record.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
@@ -62,14 +62,14 @@ func parseConsole(console string, services int) (Figures, error) {
 		if _, ok := at[text]; ok {
 			continue
 		}
-		us, err := strconv.ParseUint(m[1]+m[2], 10, 63)
+		us, err := strconv.ParseInt(m[1]+m[2], 10, 64)
 		if err != nil {
 			return Figures{}, fmt.Errorf("time of %q: %w", text, err)
 		}
-		at[text] = float64(us) / 1000
+		at[text] = us
 	}
 
-	// The time from one record to another, and a value, and the first of them that is not there.
+	// The ms from one record to another, and a value, and the first of them that is not there.
 	var missing error
 	between := func(from, to string) float64 {
 		for _, text := range []string{from, to} {
@@ -80,7 +80,7 @@ func parseConsole(console string, services int) (Figures, error) {
 		if at[to] < at[from] && missing == nil {
 			missing = fmt.Errorf("%q comes before %q", to, from)
 		}
-		return at[to] - at[from]
+		return float64(at[to]-at[from]) / 1000
 	}
 	value := func(name string) float64 {
 		if _, ok := values[name]; !ok && missing == nil {
