@@ -157,6 +157,18 @@ lint: ## check the form of the code: gofumpt, go vet, staticcheck
 	@echo "lint    staticcheck"
 	@$(TOOL) staticcheck ./...
 
+.PHONY: fmt
+fmt: ## bring the code into the form that lint checks
+	@$(TOOL) gofumpt -w .
+
+.PHONY: install
+install: build/init-$(ARCH) ## install init, reboot, halt and poweroff below DESTDIR=DIR
+	@test -n "$(DESTDIR)" || { \
+		echo "make install: want DESTDIR=DIR, the root of the tree to install into" >&2; exit 1; }
+	@echo "install $(DESTDIR)/sbin: init, reboot, halt, poweroff"
+	@install -D -m 755 build/init-$(ARCH) $(DESTDIR)/sbin/init
+	@for name in reboot halt poweroff; do ln -sfn init $(DESTDIR)/sbin/$$name || exit 1; done
+
 .PHONY: deps
 deps: ## get what tests and run need: QEMU, a C compiler; kernels and BusyBox into build/
 	@go run ./test/fetch --arch amd64 $(TEST_NEEDS) kernel busybox
