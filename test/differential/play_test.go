@@ -1,0 +1,297 @@
+package differential
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rebound-init/rebound/test/pidns"
+)
+
+// A player is one init going through one scene.
+type player struct {
+	*scene
+	room *pidns.Room
+	// seen is how much of each source's text has been awaited.
+	seen map[string]int
+	// records are the lines that steps add to the transcript.
+	records []string
+	// marked is when the last mark step was done.
+	marked time.Duration
+	start  time.Time
+}
+
+// errNever says that something awaited did not come in time.
+var errNever = errors.New("did not happen")
+
+// deeds are the steps by verb.
+var deeds = map[string]func(*player, step) error{
+	"await":    (*player).await,
+	"signal":   (*player).signal,
+	"kill":     (*player).kill,
+	"stop":     func(p *player, _ step) error { return p.room.Stop() },
+	"continue": func(p *player, _ step) error { return p.room.Signal(syscall.SIGCONT) },
+	"type":     (*player).typed,
+	"hangup":   (*player).hangUp,
+	"put":      (*player).put,
+	"remove":   func(p *player, st step) error { return p.room.Remove(st.rest) },
+	"touch": func(p *player, st step) error {
+		return p.room.Put(pidns.File{Path: st.rest, Mode: 0o644})
+	},
+	"settle": (*player).settle,
+	"termios": func(p *player, st step) error {
+		t := p.room.Terminals[st.rest]
+		if t == nil {
+			return errors.New("no such terminal")
+		}
+		text, err := t.Settings()
+		p.record("termios %s %s", st.rest, text)
+		return err
+	},
+	"link-later": func(p *player, st step) error {
+		return os.Symlink(st.words[1], filepath.Join(p.room.Dir, st.words[0]))
+	},
+	"exists": func(p *player, st step) error {
+		p.record("exists %s %v", st.rest, p.room.Exists(st.rest))
+		return nil
+	},
+	"mark": func(p *player, _ step) error {
+		p.marked = time.Since(p.start)
+		return nil
+	},
+	"span": (*player).span,
+}
+
+// play starts one init in dir and takes it through the scene. The lines returned are its
+// transcript. Something awaited in vain is a line of it; an error is a mistake in the case.
+func play(dir string, w *pidns.Workshop, base *pidns.Base, s *scene) ([]string, error) {
+	plan := s.plan
+	plan.Base = base
+	plan.BeforeStart = func(r *pidns.Room) error {
+		for _, name := range s.disturbed {
+			if err := r.Terminals[name].Disturb(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	room, err := w.Open(dir, &plan)
+	if err != nil {
+		return nil, err
+	}
+	defer room.Close()
+	p := &player{scene: s, room: room, seen: map[string]int{}, start: time.Now()}
+	for _, st := range s.steps {
+		if err := deeds[st.verb](p, st); err != nil {
+			if !errors.Is(err, errNever) {
+				return nil, fmt.Errorf("line %d: %s %s: %w", st.line, st.verb, st.rest, err)
+			}
+			p.record("%s %s: %v", st.verb, st.rest, err)
+			break
+		}
+	}
+	p.quiet()
+	killed := !room.View().Ended
+	room.End()
+	return p.transcript(room.View(), killed), nil
+}
+
+// stillness is how long nothing must have been seen before a scene is taken to be over, so that
+// what PID 1 has already begun is seen in full.
+const stillness = 150 * time.Millisecond
+
+func (p *player) quiet() {
+	for range 20 {
+		n := len(p.room.View().Events)
+		if !p.room.Await(stillness, func(v pidns.View) bool {
+			return v.Ended || len(v.Events) > n
+		}) || p.room.View().Ended {
+			return
+		}
+	}
+}
+
+func (p *player) record(form string, args ...any) {
+	p.records = append(p.records, "step "+fmt.Sprintf(form, args...))
+}
+
+// until waits for a condition as long as the scene's patience lasts.
+func (p *player) until(holds func(pidns.View) bool) error {
+	over := false
+	p.room.Await(p.patience, func(v pidns.View) bool {
+		over = holds(v)
+		// What has not come when PID 1 has ended will not come.
+		return over || v.Ended
+	})
+	if !over {
+		return errNever
+	}
+	return nil
+}
+
+// await: end | start NAME [COUNT] | ready NAME | note NAME TEXT | log TEXT | TERMINAL TEXT | gone NAME.
+func (p *player) await(st step) error {
+	if len(st.words) == 0 {
+		return errors.New("await what?")
+	}
+	switch from := st.words[0]; from {
+	case "end":
+		return p.until(func(v pidns.View) bool { return v.Ended })
+	case "start":
+		name, count := st.words[1], 1
+		if len(st.words) > 2 {
+			count, _ = strconv.Atoi(st.words[2])
+		}
+		return p.until(func(v pidns.View) bool { return v.Count(name) >= count })
+	case "note":
+		text, err := st.quoted(2)
+		if err != nil {
+			return err
+		}
+		return p.until(func(v pidns.View) bool {
+			for _, n := range v.Reports(true) {
+				if n.Name == st.words[1] && n.Note+" "+n.Text == text {
+					return true
+				}
+			}
+			return false
+		})
+	case "ready":
+		return p.until(func(v pidns.View) bool {
+			for _, n := range v.Reports(true) {
+				if n.Name == st.words[1] && n.Note == "ready" {
+					return true
+				}
+			}
+			return false
+		})
+	case "gone":
+		if p.latest(st.words[1]) == 0 {
+			return fmt.Errorf("no probe %q has reported", st.words[1])
+		}
+		return p.gone(p.latest(st.words[1]))
+	default:
+		text, err := st.quoted(1)
+		if err != nil {
+			return err
+		}
+		return p.until(func(v pidns.View) bool {
+			all := v.Text(from)
+			at := strings.Index(all[p.seen[from]:], text)
+			if at < 0 {
+				return false
+			}
+			p.seen[from] += at + len(text)
+			return true
+		})
+	}
+}
+
+// gone waits until a process has ended and has been reaped, which is seen from outside by looking
+// again and again.
+func (p *player) gone(pid int) error {
+	for deadline := time.Now().Add(p.patience); time.Now().Before(deadline); {
+		if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errNever
+}
+
+func (p *player) signal(st step) error {
+	var sigs []syscall.Signal
+	for _, word := range st.words {
+		s, err := signalNumber(word)
+		if err != nil {
+			return err
+		}
+		sigs = append(sigs, s)
+	}
+	return p.room.Signal(sigs...)
+}
+
+// latest is the host's pid of the last probe that reported under a name.
+func (p *player) latest(name string) int {
+	pid := 0
+	for _, rep := range p.room.View().Reports(false) {
+		if rep.Name == name {
+			pid = rep.HostPID
+		}
+	}
+	return pid
+}
+
+func (p *player) kill(st step) error {
+	pid := p.latest(st.words[0])
+	if pid == 0 {
+		return fmt.Errorf("no probe %q has reported", st.words[0])
+	}
+	s, err := signalNumber(st.words[1])
+	if err != nil {
+		return err
+	}
+	return unix.Kill(pid, s)
+}
+
+func (p *player) typed(st step) error {
+	t := p.room.Terminals[st.words[0]]
+	if t == nil {
+		return errors.New("no such terminal")
+	}
+	text, err := st.quoted(1)
+	if err != nil {
+		return err
+	}
+	return t.Type(text)
+}
+
+func (p *player) hangUp(st step) error {
+	t := p.room.Terminals[st.rest]
+	if t == nil {
+		return errors.New("no such terminal")
+	}
+	t.HangUp()
+	return nil
+}
+
+func (p *player) put(st step) error {
+	if len(st.words) != 2 {
+		return errors.New("want: put PATH FILE")
+	}
+	f, ok := p.files[st.words[1]]
+	if !ok {
+		return fmt.Errorf("no file %q in the case", st.words[1])
+	}
+	f.Path = st.words[0]
+	return p.room.Put(f)
+}
+
+// settle gives an init time to do what it should not do. It ends early if PID 1 ends.
+func (p *player) settle(st step) error {
+	d, err := time.ParseDuration(st.rest)
+	if err != nil {
+		return err
+	}
+	p.room.Await(d, func(v pidns.View) bool { return v.Ended })
+	return nil
+}
+
+// span LABEL DURATION records whether less than that has passed since the last mark. The durations
+// in the cases are well away from what either init takes.
+func (p *player) span(st step) error {
+	limit, err := time.ParseDuration(st.words[len(st.words)-1])
+	if err != nil {
+		return err
+	}
+	took := time.Since(p.start) - p.marked
+	p.record("span %s: %v", st.rest, took < limit)
+	return nil
+}
