@@ -20,29 +20,65 @@ const (
 )
 
 // logger is the kernel log and syslog behind one logrus logger. Neither is ever waited for.
+//
+// It formats and writes for both by itself: a hook for syslog would double what a line costs, and
+// init writes one for each service it starts.
 type logger struct {
 	*logrus.Logger
 	kmsg   kmsg
 	syslog syslog
+	entry  *logrus.Entry // the one that is being written
 }
 
 func newLogger() *logger {
 	l := &logger{}
 	l.Logger = &logrus.Logger{
-		Out:       &l.kmsg,
-		Formatter: kmsgFormat{},
+		Out:       l,
+		Formatter: l,
 		Hooks:     make(logrus.LevelHooks),
 		Level:     logrus.DebugLevel,
 		ExitFunc:  func(int) {}, // PID 1 does not exit
 	}
-	l.Hooks.Add(&l.syslog)
+	l.SetNoLock() // one goroutine logs
 	return l
 }
 
 // Log writes one line to the kernel log and to syslog.
 func (k *Kernel) Log(level kernel.Level, text string) {
 	k.log.kmsg.open(k)
-	k.log.Log(logrusLevel(level), text)
+	k.log.Logger.Log(logrusLevel(level), text)
+}
+
+// Format makes a record of the kernel log. All have level debug, for what the user must see PID 1
+// has printed on the console itself, and the kernel would print it there a second time. The newline
+// closes the record: without it the kernel waits for more.
+func (l *logger) Format(e *logrus.Entry) ([]byte, error) {
+	l.entry = e
+	text := e.Message
+	if len(text) > maxRecord {
+		text = text[:maxRecord]
+	}
+	b := make([]byte, 0, len(text)+64)
+	b = append(b, prefix(int(kernel.Debug))...)
+	b = append(b, tag...)
+	b = append(b, text...)
+	b = appendLost(b, l.kmsg.lost)
+	return append(b, '\n'), nil
+}
+
+// Write hands the record on.
+func (l *logger) Write(record []byte) (int, error) {
+	l.kmsg.write(record)
+	l.syslog.send(l.entry)
+	l.entry = nil
+	return len(record), nil
+}
+
+func appendLost(b []byte, n int) []byte {
+	if n == 0 {
+		return b
+	}
+	return append(b, " ("+strconv.Itoa(n)+" lines before this one were lost)"...)
 }
 
 // NoSyslog stops the copies to syslog.
@@ -74,26 +110,13 @@ func syslogLevel(l logrus.Level) int {
 	return int(kernel.Info)
 }
 
-// kmsgFormat makes a record of the kernel log. All have level debug, for what the user must see
-// PID 1 has printed on the console itself, and the kernel would print it there a second time.
-type kmsgFormat struct{}
-
-func (kmsgFormat) Format(e *logrus.Entry) ([]byte, error) {
-	text := e.Message
-	if len(text) > maxRecord {
-		text = text[:maxRecord]
-	}
-	return []byte(prefix(int(kernel.Debug)) + tag + text), nil
-}
-
 func prefix(level int) string { return "<" + strconv.Itoa(facility|level) + ">" }
 
 // kmsg is /dev/kmsg. A write is one record and does not wait.
 type kmsg struct {
-	fd    int // 0 not tried, -1 not to be had
-	lost  int
-	clock func() time.Duration
-	next  time.Duration // when to try opening it again
+	fd   int // 0 as long as it is not to be had
+	lost int
+	next time.Duration // when to try opening it again
 }
 
 func (w *kmsg) open(k *Kernel) {
@@ -120,57 +143,50 @@ func (w *kmsg) open(k *Kernel) {
 	_ = k.SetProc("sys/kernel/printk_devkmsg", "on")
 }
 
-func (w *kmsg) Write(b []byte) (int, error) {
+func (w *kmsg) write(record []byte) {
 	if w.fd <= 0 {
-		return len(b), nil
+		return
 	}
-	if w.lost > 0 {
-		b = append(b, " ("+strconv.Itoa(w.lost)+" lines before this one were lost)"...)
-	}
-	if _, err := unix.Write(w.fd, b); err != nil {
+	if _, err := unix.Write(w.fd, record); err != nil {
 		w.lost++
 	} else {
 		w.lost = 0
 	}
-	return len(b), nil
 }
+
+// noDaemon is for how long a syslog daemon that is not there is not looked for again.
+const noDaemon = 100 * time.Millisecond
 
 // syslog is the socket of a syslog daemon, in the form that syslog(3) uses.
 type syslog struct {
-	off  bool
-	fd   int // 0 not yet made
-	lost int
+	off   bool
+	fd    int // 0 not yet made
+	lost  int
+	again time.Time // not before
 }
 
-// Levels says that the hook is for all.
-func (s *syslog) Levels() []logrus.Level { return logrus.AllLevels }
-
-// Fire sends one line. A daemon that does not read must not stop PID 1: then the line is lost.
-func (s *syslog) Fire(e *logrus.Entry) error {
-	if s.off {
-		return nil
+// send sends one line. A daemon that does not read must not stop PID 1: then the line is lost.
+func (s *syslog) send(e *logrus.Entry) {
+	if s.off || e.Time.Before(s.again) {
+		return
 	}
 	if s.fd == 0 {
 		fd, err := above(unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
 		if err != nil {
-			return nil
+			return
 		}
 		s.fd = fd
 	}
-	text := e.Message
-	if s.lost > 0 {
-		text += " (" + strconv.Itoa(s.lost) + " lines before this one were lost)"
-	}
-	line := prefix(syslogLevel(e.Level)) + e.Time.Format(time.Stamp) + " " + tag + text
-	err := unix.Sendto(s.fd, []byte(line), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL,
+	line := append([]byte(prefix(syslogLevel(e.Level))), e.Time.Format(time.Stamp)+" "+tag+
+		e.Message...)
+	err := unix.Sendto(s.fd, appendLost(line, s.lost), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL,
 		&unix.SockaddrUnix{Name: devLog})
 	switch err {
 	case nil:
 		s.lost = 0
 	case unix.ENOENT, unix.ECONNREFUSED, unix.ENOTDIR:
-		// There is no daemon.
+		s.again = e.Time.Add(noDaemon)
 	default:
 		s.lost++
 	}
-	return nil
 }

@@ -83,6 +83,9 @@ func (in *Init) terminalReady(fd kernel.FD) {
 	}
 	sv.since = in.k.Now()
 	in.startService(sv)
+	if sv.pid != 0 {
+		in.noteStart(sv.pid, sv.Entry)
+	}
 }
 
 // stopAsking takes the prompt back.

@@ -102,13 +102,20 @@ func (in *Init) startDue() {
 		return
 	}
 	now := in.k.Now()
+	var started []*service
 	for len(*q) > 0 && (*q)[0].due <= now {
 		sv := heap.Pop(q).(*service)
 		sv.since, sv.typed = now, false
 		if sv.Action == inittab.AskFirst {
 			in.ask(sv)
-		} else {
-			in.startService(sv)
+			continue
+		}
+		in.startService(sv)
+		started = append(started, sv)
+	}
+	for _, sv := range started {
+		if sv.pid != 0 {
+			in.noteStart(sv.pid, sv.Entry)
 		}
 	}
 }

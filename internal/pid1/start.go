@@ -42,9 +42,17 @@ func (in *Init) start(e *inittab.Entry, sv *service, env []string) (kernel.PID, 
 		return 0, err
 	}
 	in.services.children[pid] = child{entry: e, sv: sv}
+	if sv == nil {
+		in.noteStart(pid, e)
+	}
+	return pid, nil
+}
+
+// noteStart writes a start to the log. Services are noted after all that are due have been
+// started: the line costs a tenth of the start, and nobody should wait for it.
+func (in *Init) noteStart(pid kernel.PID, e *inittab.Entry) {
 	in.note(kernel.Info, "starting pid "+strconv.Itoa(int(pid))+", tty '"+e.TTY+"': '"+
 		e.Command+"'")
-	return pid, nil
 }
 
 // Become replaces init by an entry's command.
