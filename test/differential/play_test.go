@@ -136,7 +136,8 @@ func (p *player) until(holds func(pidns.View) bool) error {
 	return nil
 }
 
-// await: end | start NAME [COUNT] | ready NAME | note NAME TEXT | log TEXT | TERMINAL TEXT | gone NAME.
+// await waits for: end, start NAME [COUNT], ready NAME, note NAME TEXT, log TEXT, TERMINAL TEXT or
+// gone NAME.
 func (p *player) await(st step) error {
 	if len(st.words) == 0 {
 		return errors.New("await what?")

@@ -755,6 +755,12 @@ func stateOf(path string) string {
 	return state
 }
 
+// Settled says whether PID 1 leads a session, which an init makes after it has taken its signals.
+func (r *Room) Settled() bool {
+	sid, err := unix.Getsid(r.PID)
+	return err == nil && sid == r.PID
+}
+
 // Program identifies the program that PID 1 executes: it changes with every execve(2), even of the
 // same file, as long as the kernel chooses the place of the stack at random.
 func (r *Room) Program() string {
