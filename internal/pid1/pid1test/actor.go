@@ -16,6 +16,7 @@ import (
 //
 // The commas end the steps:
 //
+//	as NAME       does nothing, but tells one actor from another
 //	say WORD...   writes a line
 //	sleep TIME    sleeps
 //	pause         sleeps for ever
@@ -43,6 +44,7 @@ func act(steps []string) []simkernel.Step {
 	for i, step := range steps {
 		word, arg, _ := strings.Cut(strings.TrimSpace(step), " ")
 		switch word {
+		case "as":
 		case "say":
 			do = append(do, simkernel.Say{Text: arg})
 		case "sleep":

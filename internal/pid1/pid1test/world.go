@@ -46,6 +46,9 @@ type Setup struct {
 	// Linuxrc is for an init that is not PID 1.
 	Linuxrc bool
 
+	// Mounts are the file systems that are there before PID 1.
+	Mounts []kernel.Mount
+
 	// Prompts is how many terminals may be waited for at the end, each of which takes a
 	// descriptor.
 	Prompts int
@@ -88,6 +91,9 @@ type World struct {
 	state []byte // the snapshot that a crashed init has left
 }
 
+// ExecTime is how long it takes to load a program, if the setup does not say otherwise.
+const ExecTime = time.Millisecond
+
 // initPath is where PID 1's program lies.
 const initPath = "/sbin/init"
 
@@ -112,6 +118,9 @@ func New(t TB, s Setup) *World {
 	// The time it takes would count as blocking.
 	programs[initPath] = simkernel.Program{Load: time.Nanosecond}
 	s.Files, s.Programs = files, programs
+	if s.ExecTime == 0 {
+		s.ExecTime = ExecTime
+	}
 	return &World{Machine: simkernel.New(s.Config), t: t, setup: s}
 }
 
@@ -150,6 +159,13 @@ func (w *World) run(k kernel.Kernel) int {
 		Args: w.setup.Args, Env: w.setup.Env, Linuxrc: w.setup.Linuxrc, State: w.state,
 		NoSyslog: func() { w.NoSyslog++ },
 	})
+	if w.Crashes == 0 {
+		for _, m := range w.setup.Mounts {
+			if err := k.Mount(m); err != nil {
+				w.t.Fatalf("mount %s: %v", m.Target, err)
+			}
+		}
+	}
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -230,6 +246,9 @@ func (w *World) check() {
 		w.t.Errorf("%d zombies are left", n)
 	}
 }
+
+// Waits is how often PID 1 has waited.
+func (w *World) Waits() int { return w.waits }
 
 // Alive reports whether PID 1 still ran at the end, and waited for something to happen.
 func (w *World) Alive() bool {
