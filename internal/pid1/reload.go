@@ -8,6 +8,10 @@ import (
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
+// maxBad is how many bad entries are named. A file that is no inittab at all may have a million,
+// and a serial console takes milliseconds for each.
+const maxBad = 100
+
 // readTable reads the inittab. A file that cannot be read gives the built-in table, an existing
 // file without entries an empty one [BusyBox 2.18].
 func (in *Init) readTable() inittab.Table {
@@ -25,11 +29,20 @@ func (in *Init) readTable() inittab.Table {
 		return inittab.BuiltIn()
 	}
 	table, found := inittab.Parse(InittabPath, b)
+	bad := 0
 	for _, d := range found {
-		if m := d.ConsoleMessage(); m != "" {
+		m := d.ConsoleMessage()
+		if m == "" {
+			continue
+		}
+		bad++
+		if bad <= maxBad {
 			in.warn(m)
 			in.note(kernel.Info, d.String())
 		}
+	}
+	if bad > maxBad {
+		in.warn(strconv.Itoa(bad-maxBad) + " more bad inittab entries: init --check names them")
 	}
 	return table
 }
