@@ -15,12 +15,10 @@ const prompt = "\nPlease press Enter to activate this console. "
 func (in *Init) ask(sv *service) {
 	fd, err := in.terminal(sv.TTY)
 	if err != nil {
-		if !sv.announced {
-			in.explain(*sv.Entry, &kernel.StartError{
-				Stage: kernel.StageTTY, Errno: errnoOf(err),
-			})
-		}
-		in.again(sv)
+		in.explain(sv.Entry, sv, &kernel.StartError{
+			Stage: kernel.StageTTY, Errno: errnoOf(err),
+		})
+		in.again(sv, true)
 		return
 	}
 	in.k.Sane(fd)
@@ -33,7 +31,7 @@ func (in *Init) ask(sv *service) {
 	if err := in.k.Watch(fd, kernel.In); err != nil {
 		in.warn("askfirst" + on(sv.TTY) + ": " + strerror(err))
 		_ = in.k.Close(fd)
-		in.again(sv)
+		in.again(sv, true)
 		return
 	}
 	sv.prompt = fd

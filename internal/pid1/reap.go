@@ -41,8 +41,8 @@ func (in *Init) reaped(e kernel.Exit) {
 	}
 	in.boot.seq.reaped(e.PID)
 	in.cad.reaped(e.PID)
-	if e.Failed != nil && (c.sv == nil || !c.sv.announced) {
-		in.explain(*c.entry, e.Failed)
+	if e.Failed != nil {
+		in.explain(c.entry, c.sv, e.Failed)
 	}
 	if c.sv == nil {
 		return
@@ -58,7 +58,7 @@ func (in *Init) reaped(e kernel.Exit) {
 	}
 	in.note(kernel.Info, "process '"+c.entry.Command+"' (pid "+strconv.Itoa(int(e.PID))+
 		") exited. "+next)
-	in.again(c.sv)
+	in.again(c.sv, e.Failed != nil)
 }
 
 // logOut marks the login records of a dead process [BusyBox 3.19].

@@ -26,9 +26,10 @@ type service struct {
 	prompt    kernel.FD  // the terminal on which we wait for Enter, or 0
 	since     time.Duration
 	delay     time.Duration
-	typed     bool // somebody has pressed Enter for this life
-	announced bool // that it keeps dying
-	listed    bool // it is in the inittab, as respawn or askfirst
+	typed     bool   // somebody has pressed Enter for this life
+	announced bool   // that it keeps dying
+	said      uint16 // the last failure to start it, see isNews
+	listed    bool   // it is in the inittab, as respawn or askfirst
 
 	due   time.Duration // when it is to be started
 	order int           // of two that are due, the one with the lower number first
@@ -123,32 +124,53 @@ func (in *Init) startDue() {
 func (in *Init) startService(sv *service) {
 	pid, err := in.start(sv.Entry, sv, nil)
 	if err != nil {
-		in.again(sv)
+		in.again(sv, true)
 		return
 	}
 	sv.pid = pid
 }
 
 // again decides when a service whose process has ended, or could not be started, is started anew.
-func (in *Init) again(sv *service) {
+// It is explained if the console has been told why it could not.
+func (in *Init) again(sv *service, explained bool) {
 	if !sv.listed {
 		return
 	}
 	now := in.k.Now()
 	if now-sv.since >= longLife || sv.typed {
 		// Where somebody has pressed Enter, it is that person who sets the pace.
-		sv.delay, sv.announced = 0, false
+		sv.delay, sv.announced, sv.said = 0, false, 0
 		in.services.schedule(sv, now)
 		return
 	}
 	sv.delay = min(max(2*sv.delay, firstDelay), lastDelay)
 	if !sv.announced {
 		sv.announced = true
-		in.warn("'" + sv.Command + "'" + on(sv.TTY) + " has ended within " +
+		say := in.warn
+		if explained {
+			// The console has the reason already, and one line is enough there.
+			say = in.Note
+		}
+		say("'" + sv.Command + "'" + on(sv.TTY) + " has ended within " +
 			longLife.String() + ": starting it again in " + firstDelay.String() +
 			", then more and more seldom, at least every " + lastDelay.String())
 	}
 	in.services.schedule(sv, now+sv.delay)
+}
+
+// isNews reports whether a failure to start is another one than the last, and keeps it. Of what is
+// no service everything is news. The stage is 0 for fork.
+func (sv *service) isNews(stage kernel.Stage, errno kernel.Errno) bool {
+	if sv == nil {
+		return true
+	}
+	const maxErrno = 4095 // MAX_ERRNO of linux/err.h
+	failure := uint16(stage)<<12 | uint16(errno&maxErrno)
+	if sv.said == failure {
+		return false
+	}
+	sv.said = failure
+	return true
 }
 
 func on(tty string) string {

@@ -38,7 +38,9 @@ func (in *Init) Start(e inittab.Entry, env []string) (kernel.PID, error) {
 func (in *Init) start(e *inittab.Entry, sv *service, env []string) (kernel.PID, error) {
 	pid, err := in.k.Spawn(in.command(*e, env))
 	if err != nil {
-		in.warn("can't fork: " + strerror(err) + ": '" + e.Command + "' is not started")
+		if sv.isNews(0, errnoOf(err)) {
+			in.warn("can't fork: " + strerror(err) + ": '" + e.Command + "' is not started")
+		}
 		return 0, err
 	}
 	in.services.children[pid] = child{entry: e, sv: sv}
@@ -60,15 +62,19 @@ func (in *Init) Become(e inittab.Entry) error {
 	err := in.k.Exec(in.command(e, nil))
 	var failed *kernel.StartError
 	if errors.As(err, &failed) {
-		in.explain(e, failed)
+		in.explain(&e, nil, failed)
 	} else {
 		in.warn(strerror(err))
 	}
 	return err
 }
 
-// explain says why a command could not be started [BusyBox 3.6, 3.17].
-func (in *Init) explain(e inittab.Entry, failed *kernel.StartError) {
+// explain says why a command could not be started [BusyBox 3.6, 3.17], and for a service why again
+// only if that has changed.
+func (in *Init) explain(e *inittab.Entry, sv *service, failed *kernel.StartError) {
+	if !sv.isNews(failed.Stage, failed.Errno) {
+		return
+	}
 	if failed.Stage == kernel.StageTTY {
 		in.warn("can't open " + e.TTY + ": " + strerror(failed.Errno))
 		return
