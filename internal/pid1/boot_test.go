@@ -79,9 +79,7 @@ func TestLogOfStarts(t *testing.T) {
 		`,
 	})
 	w.Boot()
-	w.WantConsole(`
-		'actor sleep 3s' on /dev/tty1 has ended within 10s: starting it again in 1s, then more and more seldom, at least every 30s
-	`)
+	w.WantConsole(ended("actor sleep 3s", "/dev/tty1") + "\n")
 	w.WantLog("starting pid 3, tty '': 'actor exit 1'", 1)
 	w.WantLog("starting pid 4, tty '/dev/tty1': 'actor exit 1'", 1)
 	w.WantLog("starting pid 5, tty '/dev/tty1': 'actor sleep 3s'", 1)

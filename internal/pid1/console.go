@@ -27,7 +27,7 @@ func (c *console) open() {
 	}
 	fd, err := c.k.Reopen(2, kernel.Out)
 	if err != nil {
-		// Without proc, or for a socket. The seam does not block on the shared one either.
+		// Without proc, or for a socket.
 		fd = 2
 	}
 	c.fd, c.waiting = fd, false
@@ -40,14 +40,14 @@ func (c *console) print(text string) { c.write("\r" + text + "\n") }
 // write writes text, or keeps it for when the console takes it.
 func (c *console) write(text string) {
 	if len(c.backlog) == 0 {
-		n, err := c.k.Write(c.fd, []byte(text))
+		n, err := c.put([]byte(text))
 		if err == nil && n == len(text) {
 			return
 		}
 		if err != nil && !errors.Is(err, kernel.EAGAIN) {
 			return // There is nobody at the other side.
 		}
-		text = text[max(n, 0):]
+		text = text[n:]
 	}
 	if len(c.backlog)+len(text) > maxBacklog {
 		c.lost++
@@ -55,6 +55,25 @@ func (c *console) write(text string) {
 	}
 	c.backlog = append(c.backlog, text...)
 	c.watch()
+}
+
+// put writes as much as there is room for. The descriptor that children share is blocking: the seam
+// writes to it only if there is room, but then the kernel waits until all of it is written. So it
+// gets a byte at a time.
+func (c *console) put(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		end := len(b)
+		if c.fd <= 2 {
+			end = n + 1
+		}
+		var m int
+		m, err = c.k.Write(c.fd, b[n:end])
+		if m <= 0 && err == nil {
+			err = kernel.EAGAIN
+		}
+		n += max(m, 0)
+	}
+	return n, err
 }
 
 func (c *console) watch() {
@@ -67,7 +86,8 @@ func (c *console) watch() {
 func (c *console) drain() {
 	c.waiting = false
 	for len(c.backlog) > 0 {
-		n, err := c.k.Write(c.fd, c.backlog)
+		n, err := c.put(c.backlog)
+		c.backlog = c.backlog[n:]
 		if errors.Is(err, kernel.EAGAIN) {
 			c.watch()
 			return
@@ -76,7 +96,6 @@ func (c *console) drain() {
 			c.backlog = nil
 			return
 		}
-		c.backlog = c.backlog[n:]
 	}
 	c.backlog = nil
 	if c.lost > 0 {

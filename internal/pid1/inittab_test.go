@@ -120,7 +120,8 @@ func TestBadEntries(t *testing.T) {
 		},
 		{
 			name:    "unknown actions [BusyBox 2.8]",
-			inittab: "::SYSINIT:actor say a\n:: sysinit:actor say b\nid:3:initdefault:\n::sysinit:actor say c\n",
+			inittab: "::SYSINIT:actor say a\n:: sysinit:actor say b\nid:3:initdefault:\n" +
+				"::sysinit:actor say c\n",
 			lines:   []int{1, 2, 3}, said: "c",
 		},
 		{
@@ -135,7 +136,8 @@ func TestBadEntries(t *testing.T) {
 		},
 		{
 			name:    "joined lines count by the last [BusyBox 2.5, 2.9]",
-			inittab: "::wrong:\\\nactor say a \\\n b\n# comment \\\n::sysinit:actor say c\n::sysinit:actor say d",
+			inittab: "::wrong:\\\nactor say a \\\n b\n# comment \\\n::sysinit:actor say c\n" +
+				"::sysinit:actor say d",
 			lines:   []int{3}, said: "d",
 		},
 		{

@@ -27,9 +27,13 @@ func starts(from, life, until time.Duration) []time.Duration {
 	return at
 }
 
-// ended is what is said about a command that keeps ending.
-func ended(command string) string {
-	return "'" + command + "' has ended within 10s: starting it again in 1s, " +
+// ended is what is said about a command, on a terminal if there is one, that keeps ending.
+func ended(command string, tty ...string) string {
+	on := ""
+	if len(tty) > 0 {
+		on = " on " + tty[0]
+	}
+	return "'" + command + "'" + on + " has ended within 10s: starting it again in 1s, " +
 		"then more and more seldom, at least every 30s"
 }
 
@@ -158,7 +162,9 @@ func TestOneServiceDoesNotDelayAnother(t *testing.T) {
 // is not lost [BusyBox 3.2, where it is]. What is not kept running is left out, and the boot goes
 // on.
 func TestForkFails(t *testing.T) {
-	const failed = "can't fork: Resource temporarily unavailable: 'actor as respawn, pause' is not started"
+	failed := func(command string) string {
+		return "can't fork: Resource temporarily unavailable: '" + command + "' is not started"
+	}
 	w := pid1test.New(t, pid1test.Setup{
 		Config: simkernel.Config{Until: time.Minute},
 		Inittab: `
@@ -178,11 +184,10 @@ func TestForkFails(t *testing.T) {
 	w.WantStarts("actor as second", 0)
 	w.WantStarts("actor as respawn, pause", boot+7*time.Second)
 	for _, name := range []string{"sysinit", "wait", "once"} {
-		w.WantLine("", "can't fork: Resource temporarily unavailable: 'actor as "+name+
-			"' is not started", 1)
+		w.WantLine("", failed("actor as "+name), 1)
 	}
 	// Once on the console, however often it happens.
-	w.WantLine("", failed, 1)
+	w.WantLine("", failed("actor as respawn, pause"), 1)
 	w.WantLog(ended("actor as respawn, pause"), 1)
 }
 

@@ -125,7 +125,7 @@ func (w *World) Reboots() []kernel.Reboot {
 
 // Story is all that can be told, for a test that has failed.
 func (w *World) Story() string {
-	const most = 60 // lines of each
+	const most = 25 // lines of each
 	var b strings.Builder
 	b.WriteString("console:\n")
 	lines := w.Console()
