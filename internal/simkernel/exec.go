@@ -37,7 +37,7 @@ func (m *Machine) execvp(paths, argv, env []string) (*image, kernel.Errno) {
 				}
 				argv = args
 			}
-			return m.image(p, argv, env)
+			return m.newImage(p, argv, env)
 		case syscall.EACCES:
 			denied = true
 		case kernel.ENOENT, syscall.ENOTDIR:
@@ -71,9 +71,9 @@ func (m *Machine) executable(path string) (*Program, kernel.Errno) {
 	return nil, syscall.EACCES
 }
 
-// image is the program with its arguments. A shell that is told to exec another program becomes
+// newImage is the program with its arguments. A shell that is told to exec another program becomes
 // that at once, after the time for both.
-func (m *Machine) image(p *Program, argv, env []string) (*image, kernel.Errno) {
+func (m *Machine) newImage(p *Program, argv, env []string) (*image, kernel.Errno) {
 	img := &image{prog: p, argv: argv, env: env, load: m.loadTime(p)}
 	if !p.Shell || len(argv) < 3 || argv[1] != "-c" {
 		return img, 0
@@ -176,6 +176,11 @@ func (loadStep) do(m *Machine, p *process) verdict {
 	return jumped
 }
 
+// ExecTakes changes how long loading a program takes from now on, unless the program says itself.
+type ExecTakes struct{ Time time.Duration }
+
+func (a ExecTakes) act(m *Machine) { m.cfg.ExecTime = a.Time }
+
 // Exec replaces PID 1.
 func (k *pid1Calls) Exec(c *kernel.Command) error {
 	if e := k.enter(callExec); e != 0 {
@@ -195,12 +200,13 @@ func (k *pid1Calls) Exec(c *kernel.Command) error {
 	if e != 0 {
 		return &kernel.StartError{Stage: kernel.StageExec, Errno: e}
 	}
+	k.blockFor("Exec", img.load)
 	// Close-on-exec is everything above 2.
 	for fd := 3; fd < len(m.fds); fd++ {
 		m.closeFD(kernel.FD(fd))
 	}
-	m.init.argv = img.argv
 	own := *c
+	m.init.argv, m.init.cmd = img.argv, &own
 	m.finish(End{How: Execed, Command: &own})
 	k.check()
 	return nil

@@ -108,9 +108,15 @@ func (m *Machine) closeFD(fd kernel.FD) {
 	}
 }
 
-// open opens a path for reading and writing.
-func (m *Machine) open(path string) (*openFile, kernel.Errno) {
+// openFor opens a path for reading and writing, for a process.
+func (m *Machine) openFor(p *process, path string) (*openFile, kernel.Errno) {
 	abs := m.abs(path)
+	if abs == "/dev/tty" {
+		if p == nil || p.session.tty == nil {
+			return nil, syscall.ENXIO // tty(4)
+		}
+		abs = p.session.tty.path
+	}
 	if t := m.terminals[abs]; t != nil {
 		if t.OpenErr != 0 {
 			return nil, t.OpenErr
@@ -134,7 +140,7 @@ func (k *pid1Calls) Open(path string) (kernel.FD, error) {
 	if e := k.enter(callOpen); e != 0 {
 		return -1, e
 	}
-	f, e := k.m.open(path)
+	f, e := k.m.openFor(k.m.init, path)
 	if e != 0 {
 		return -1, e
 	}
@@ -171,15 +177,15 @@ func (k *pid1Calls) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, erro
 
 // stdioFrom makes path descriptors 0 to 2. If it cannot be opened they stay what they are.
 func (m *Machine) stdioFrom(path string, ctty bool) kernel.Errno {
-	f, e := m.open(path)
+	f, e := m.openFor(m.init, path)
 	if e != 0 {
 		return e
 	}
 	for fd := range 3 {
 		m.setFD(fd, f)
 	}
-	if ctty && path != consoleDevice && path != "/dev/tty0" {
-		m.control(m.init, f.tty)
+	if ctty {
+		m.controlByOpen(m.init, f)
 	}
 	return 0
 }
@@ -198,7 +204,7 @@ func (k *pid1Calls) FillStdio() {
 		if m.fds[fd] != nil {
 			continue
 		}
-		f, e := m.open("/dev/null")
+		f, e := m.openFor(m.init, "/dev/null")
 		if e != 0 {
 			f = &openFile{path: "/", dir: true}
 		}
@@ -231,6 +237,17 @@ func (f *openFile) poll(what kernel.Direction) bool {
 	default:
 		return f.tty.room() > 0
 	}
+}
+
+// write writes to what is no terminal: a plain file, or /dev/null.
+func (f *openFile) write(b []byte) int {
+	if d := f.data; d != nil {
+		for len(d.content) < f.off+len(b) {
+			d.content = append(d.content, 0)
+		}
+		f.off += copy(d.content[f.off:], b)
+	}
+	return len(b)
 }
 
 // Read reads what there is. On descriptors 0 to 2 it looks first, as internal/linux does, for those
@@ -281,14 +298,10 @@ func (k *pid1Calls) Write(fd kernel.FD, b []byte) (int, error) {
 	switch {
 	case f.dir:
 		return 0, syscall.EBADF
-	case f.data != nil:
-		f.data.content = append(f.data.content[:min(f.off, len(f.data.content))], b...)
-		f.off += len(b)
-		return len(b), nil
 	case f.dead():
 		return 0, kernel.EIO
 	case f.tty == nil:
-		return len(b), nil
+		return f.write(b), nil
 	case len(b) > 0 && f.tty.room() <= 0:
 		return 0, kernel.EAGAIN
 	}
@@ -347,7 +360,7 @@ func (m *Machine) tellWatchers(t *terminal, what kernel.Direction) {
 func (m *Machine) takeReady() (kernel.Ready, bool) {
 	for len(m.ready) > 0 {
 		r := m.ready[0]
-		m.ready = m.ready[1:]
+		m.ready = slices.Delete(m.ready, 0, 1)
 		if m.fds[r.d.fd] == r.d && r.d.watched[r.what] && r.d.file.poll(r.what) {
 			r.d.watched[r.what] = false
 			return kernel.Ready{FD: r.d.fd, What: r.what}, true

@@ -78,7 +78,6 @@ func (k *pid1Calls) Call(c kernel.Call) (kernel.PID, error) {
 	if p == nil {
 		return 0, kernel.EAGAIN
 	}
-	p.sysCall = true
 	// All signals are blocked there: PID 1's handlers must not run in it.
 	p.blocked = everySignal
 	switch c := c.(type) {

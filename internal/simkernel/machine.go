@@ -89,13 +89,15 @@ type Machine struct {
 	work    int      // done since time last moved
 
 	// Processes.
-	pids   pidMap
-	slots  []slot
-	all    processList // in order of birth
-	init   *process
-	chunk  []process // processes not yet used
-	births uint64
-	states [stateCount]int
+	pids  pidMap
+	slots []slot
+	all   processList // in order of birth
+	init  *process
+	// Not yet used.
+	processes []process
+	sessions  []newSession
+	births    uint64
+	states    [stateCount]int
 
 	// What PID 1 is told.
 	ready []readiness

@@ -29,7 +29,6 @@ type process struct {
 	state    State
 	queued   bool // in the run queue
 	kthread  bool
-	sysCall  bool   // a child of Call
 	turn     uint32 // changes whenever it stops waiting
 	birth    uint64 // the order of brothers
 	argv     []string
@@ -46,34 +45,49 @@ type process struct {
 	frames []frame // interrupted or outer ones
 	stdio  *stdio
 
-	parent           *process
-	first, last      *process // children, in the order of birth
-	elder, younger   *process // brothers
-	children         int
-	zombies          zombieHeap // children to be waited for
-	subreaper        bool
-	underSubreaper   bool
-	group            *group
-	session          *session
-	prevMember, next *process // in the group
-	prevAll, nextAll *process
+	parent                 *process
+	first, last            *process // children, in the order of birth
+	elder, younger         *process // brothers
+	children               int
+	zombies                zombieHeap // children to be waited for
+	subreaper              bool
+	underSubreaper         bool
+	group                  *group
+	session                *session
+	prevMember, nextMember *process // in the group
+	prevAll, nextAll       *process
 }
 
 // frame is where a process is in one list of steps.
 type frame struct {
 	steps []Step
-	pc    int
+	pc    int32
 	// The current step, if it waits: it is taken again when the process wakes up.
-	begun bool
+	off   int32         // bytes of a Say already written
+	begun bool          // until is set, or a child forked
 	until time.Duration // the end of a sleep
-	left  int           // iterations of a Loop still to come
-	off   int           // bytes of a Say already written
 	image *image        // being loaded
 	// What the list of steps is.
 	handler bool          // a signal handler
-	mask    sigset        // blocked before it
 	loop    bool          // a Loop's
-	began   time.Duration // when the iteration did
+	left    int32         // turns of the loop still to come; 0: endless
+	began   time.Duration // when the turn did
+	mask    sigset        // blocked before the handler
+}
+
+// step is the step that p is at, or nil after the last.
+func (p *process) step() Step {
+	f := &p.frame
+	if int(f.pc) < len(f.steps) {
+		return f.steps[f.pc]
+	}
+	return nil
+}
+
+// next goes on to the next step.
+func (f *frame) next() {
+	f.pc++
+	f.begun, f.until, f.off = false, 0, 0
 }
 
 // group is a process group.
@@ -91,6 +105,15 @@ type session struct {
 	leader  *process
 	tty     *terminal // the controlling terminal
 	members int
+}
+
+// chunk is how many processes or sessions are allocated at once.
+const chunk = 16
+
+// newSession is a session with its leader's group.
+type newSession struct {
+	session session
+	group   group
 }
 
 // slot is what a process number stands for. It is given to a new process only when it stands for
@@ -158,12 +181,11 @@ func (m *Machine) newProcess() *process {
 	if n == 0 {
 		return nil
 	}
-	const together = 32
-	if len(m.chunk) == 0 {
-		m.chunk = make([]process, together)
+	if len(m.processes) == 0 {
+		m.processes = make([]process, chunk)
 	}
-	p := &m.chunk[0]
-	m.chunk = m.chunk[1:]
+	p := &m.processes[0]
+	m.processes = m.processes[1:]
 	for n >= len(m.slots) {
 		m.slots = append(m.slots, slot{})
 	}
@@ -230,7 +252,7 @@ func (p *process) disown() {
 func (m *Machine) joinGroup(p *process, g *group) {
 	p.group, p.session = g, g.session
 	g.session.members++
-	p.prevMember, p.next = nil, g.first
+	p.prevMember, p.nextMember = nil, g.first
 	if g.first != nil {
 		g.first.prevMember = p
 	}
@@ -241,14 +263,14 @@ func (m *Machine) joinGroup(p *process, g *group) {
 func (m *Machine) leaveGroup(p *process) {
 	g, s := p.group, p.session
 	if p.prevMember == nil {
-		g.first = p.next
+		g.first = p.nextMember
 	} else {
-		p.prevMember.next = p.next
+		p.prevMember.nextMember = p.nextMember
 	}
-	if p.next != nil {
-		p.next.prevMember = p.prevMember
+	if p.nextMember != nil {
+		p.nextMember.prevMember = p.prevMember
 	}
-	p.prevMember, p.next, p.group, p.session = nil, nil, nil, nil
+	p.prevMember, p.nextMember, p.group, p.session = nil, nil, nil, nil
 	g.members--
 	s.members--
 	if g.members == 0 && g.id != 0 {
@@ -275,14 +297,15 @@ func (m *Machine) setsid(p *process) kernel.Errno {
 		return kernel.EPERM
 	}
 	m.leaveGroup(p)
-	both := &struct {
-		s session
-		g group
-	}{}
-	both.s = session{id: p.pid, leader: p}
-	both.g = group{id: p.pid, session: &both.s}
-	at.s, at.g = &both.s, &both.g
-	m.joinGroup(p, &both.g)
+	if len(m.sessions) == 0 {
+		m.sessions = make([]newSession, chunk)
+	}
+	n := &m.sessions[0]
+	m.sessions = m.sessions[1:]
+	n.session = session{id: p.pid, leader: p}
+	n.group = group{id: p.pid, session: &n.session}
+	at.s, at.g = &n.session, &n.group
+	m.joinGroup(p, &n.group)
 	return 0
 }
 

@@ -39,7 +39,7 @@ type verdict uint8
 
 const (
 	done   verdict = iota // the next step
-	again                 // the same step, when the process is woken
+	again                 // the same step, when the process is woken; Spin is only by a signal
 	jumped                // whatever the frame says now
 	gone                  // no more: the process has ended or stopped
 )
@@ -87,7 +87,7 @@ type (
 	Exec struct{ Argv []string }
 	// Wait waits until there are no more children.
 	Wait struct{}
-	// Loop repeats steps, for ever if Times is 0. A turn takes a microsecond at least.
+	// Loop repeats steps, for ever if Times is 0. Then a turn takes a millisecond at least.
 	Loop struct {
 		Times int
 		Do    []Step
@@ -103,6 +103,8 @@ type (
 	}
 	// Setsid makes a session of its own, if the process leads no group.
 	Setsid struct{}
+	// Setpgid makes a group of its own, as a shell with job control does for its jobs.
+	Setpgid struct{}
 	// Subreaper makes the process adopt its orphaned descendants
 	// (PR_SET_CHILD_SUBREAPER).
 	Subreaper struct{}
@@ -136,6 +138,7 @@ func (Loop) step()      {}
 func (Stop) step()      {}
 func (Kill) step()      {}
 func (Setsid) step()    {}
+func (Setpgid) step()   {}
 func (Subreaper) step() {}
 func (ReadLine) step()  {}
 func (Reboot) step()    {}
@@ -144,52 +147,36 @@ func (WriteFile) step() {}
 // run lets p go on until it waits or ends.
 func (m *Machine) run(p *process) {
 	m.current = p
-	defer func() { m.current = nil }()
 	p.killable = false
 	m.setState(p, Running)
-	for !m.ended {
-		m.toil()
-		if !m.deliver(p) {
-			return
-		}
-		f := &p.frame
-		if f.pc >= len(f.steps) {
-			if !m.endOfSteps(p) {
-				return
-			}
-			continue
-		}
-		switch f.steps[f.pc].do(m, p) {
-		case done:
-			f = &p.frame
-			f.pc++
-			f.begun, f.until, f.off = false, 0, 0
-		case again:
-			if p.state != Running || p.spins() {
-				return
-			}
-		case jumped:
-		case gone:
-			return
-		}
+	for m.runStep(p) {
 	}
+	m.current = nil
 }
 
-// spins reports whether p computes for ever.
-func (p *process) spins() bool {
-	if p.frame.pc >= len(p.frame.steps) {
+// runStep does one thing, and reports whether p can go on at once.
+func (m *Machine) runStep(p *process) bool {
+	m.toil()
+	if m.ended || !m.deliver(p) {
 		return false
 	}
-	_, ok := p.frame.steps[p.frame.pc].(Spin)
-	return ok
+	s := p.step()
+	if s == nil {
+		return m.endOfSteps(p)
+	}
+	switch s.do(m, p) {
+	case done:
+		p.frame.next()
+	case jumped:
+	case again, gone:
+		return false
+	}
+	return true
 }
 
 // waits reports whether p is in a step that a child's death may end.
 func (p *process) waits() bool {
-	if p.frame.pc >= len(p.frame.steps) {
-		return false
-	}
-	switch p.frame.steps[p.frame.pc].(type) {
+	switch p.step().(type) {
 	case Wait, Run, shellStep:
 		return true
 	}
@@ -201,11 +188,11 @@ func (p *process) waits() bool {
 func (m *Machine) endOfSteps(p *process) bool {
 	f := &p.frame
 	if f.loop {
-		if m.now == f.began {
+		if f.left == 0 && m.now == f.began {
 			// An endless loop must not stand still in time.
-			const turn = time.Microsecond
+			const turn = time.Millisecond
 			m.sleepUntil(p, m.now+turn, Sleeping)
-			f.began-- // not again
+			f.began-- // so that the next time is another one
 			return false
 		}
 		if f.left != 1 {
@@ -228,7 +215,7 @@ func (m *Machine) endOfSteps(p *process) bool {
 	p.frame = p.frames[n]
 	p.frames = p.frames[:n]
 	if loop {
-		p.frame.pc++
+		p.frame.next()
 	}
 	return true
 }
@@ -363,20 +350,20 @@ func (m *Machine) waitAll(p *process) verdict {
 
 func (s Loop) do(m *Machine, p *process) verdict {
 	p.frames = append(p.frames, p.frame)
-	p.frame = frame{steps: s.Do, loop: true, left: s.Times, began: m.now}
+	p.frame = frame{steps: s.Do, loop: true, left: int32(s.Times), began: m.now}
 	return jumped
 }
 
 func (Stop) do(m *Machine, p *process) verdict {
 	// The step is over when the process goes on.
-	p.frame.pc++
+	p.frame.next()
 	m.stop(p)
 	return gone
 }
 
 func (s Kill) do(m *Machine, p *process) verdict {
-	// The step is over if the signal is for the process itself.
-	p.frame.pc++
+	// The step is over before a signal to the process itself is delivered.
+	p.frame.next()
 	if s.Name == "" {
 		m.kill(p, s.PID, s.Signal, false)
 		return jumped
@@ -396,6 +383,18 @@ func (m *Machine) sendNamed(name string, sig kernel.Signal) {
 
 func (Setsid) do(m *Machine, p *process) verdict {
 	m.setsid(p)
+	return done
+}
+
+func (Setpgid) do(m *Machine, p *process) verdict {
+	at := &m.slots[p.pid]
+	if at.g != nil || p.session.leader == p {
+		return done
+	}
+	g := &group{id: p.pid, session: p.session}
+	m.leaveGroup(p)
+	at.g = g
+	m.joinGroup(p, g)
 	return done
 }
 

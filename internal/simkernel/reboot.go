@@ -111,13 +111,12 @@ func (k *pid1Calls) RebootSelf(cmd kernel.RebootCmd) error {
 	if e.How == 0 {
 		return nil
 	}
-	never := m.transit || m.cfg.RebootTime == kernel.Never
-	m.transit = true
-	until := m.later(m.cfg.RebootTime)
-	if !never && m.now < until {
-		m.post(until, tick{})
+	takes := m.cfg.RebootTime
+	if m.transit {
+		takes = kernel.Never
 	}
-	k.block("reboot", func() bool { return !never && m.now >= until })
+	m.transit = !m.cfg.Namespace
+	k.blockFor("RebootSelf", takes)
 	if m.down(e) {
 		// do_exit ends the calling thread only, and that is PID 1's only one that does
 		// anything.

@@ -134,7 +134,8 @@ type Blocked struct {
 	For  time.Duration
 }
 
-// Blocked returns the calls other than Next in which PID 1 waited. There should be none.
+// Blocked returns the calls other than Next in which PID 1 waited: there should be none but Exec
+// and RebootSelf.
 func (m *Machine) Blocked() []Blocked { return m.waits }
 
 // block lets the machine go on while PID 1 waits in a call that is not Next, until it can go on.
@@ -142,13 +143,7 @@ func (m *Machine) Blocked() []Blocked { return m.waits }
 func (k *pid1Calls) block(name string, until func() bool) {
 	m := k.m
 	since := m.now
-	for waited := false; ; waited = true {
-		if until() {
-			if waited {
-				m.waits = append(m.waits, Blocked{name, since, m.now - since})
-			}
-			return
-		}
+	for !until() {
 		if m.runq.len() > 0 {
 			m.schedule()
 		} else {
@@ -157,4 +152,20 @@ func (k *pid1Calls) block(name string, until func() bool) {
 		}
 		k.check()
 	}
+	if m.now > since {
+		m.waits = append(m.waits, Blocked{name, since, m.now - since})
+	}
+}
+
+// blockFor is block for a time; for ever if it is kernel.Never.
+func (k *pid1Calls) blockFor(name string, d time.Duration) {
+	if d == 0 {
+		return
+	}
+	m := k.m
+	t := m.later(d)
+	if t != kernel.Never {
+		m.post(t, tick{})
+	}
+	k.block(name, func() bool { return m.now >= t })
 }

@@ -244,7 +244,7 @@ func (m *Machine) deliver(p *process) bool {
 // orphaned reports whether no member's parent is in another group of the same session
 // (kernel/exit.c, will_become_orphaned_pgrp). The one that is leaving does not count.
 func orphaned(g *group, leaving *process) bool {
-	for p := g.first; p != nil; p = p.next {
+	for p := g.first; p != nil; p = p.nextMember {
 		if p == leaving || p.state == Zombie || p.parent == nil {
 			continue
 		}
@@ -257,7 +257,7 @@ func orphaned(g *group, leaving *process) bool {
 
 // sendGroup sends a signal to all members of a group.
 func (m *Machine) sendGroup(g *group, sig kernel.Signal) {
-	for p := g.first; p != nil; p = p.next {
+	for p := g.first; p != nil; p = p.nextMember {
 		m.send(p, sig, false)
 	}
 }

@@ -13,9 +13,11 @@ func (syncStep) step() {}
 
 // do waits in D: no signal reaches a process whose disk does not answer.
 func (syncStep) do(m *Machine, p *process) verdict {
-	if e := m.fault(callSync); e != 0 {
-		m.exit(p, kernel.WaitStatus(e)<<8)
-		return gone
+	if !p.frame.begun {
+		if e := m.fault(callSync); e != 0 {
+			m.exit(p, kernel.WaitStatus(e)<<8)
+			return gone
+		}
 	}
 	return m.sleepFor(p, m.syncTime, Uninterruptible)
 }

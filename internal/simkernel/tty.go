@@ -85,7 +85,7 @@ func (m *Machine) setUpTerminals() {
 	if path == "" {
 		path = consoleDevice
 	}
-	f, e := m.open(path)
+	f, e := m.openFor(nil, path)
 	if e != 0 {
 		return
 	}
@@ -231,13 +231,17 @@ func (m *Machine) show(t *terminal, b []byte) {
 // Step Say.
 func (s Say) do(m *Machine, p *process) verdict {
 	f := p.stdio.get(1)
-	if f == nil || f.tty == nil || f.dead() {
-		return done // EIO, and nobody looks
+	if f == nil || f.dir || f.dead() {
+		return done // it fails, and nobody looks
+	}
+	b := []byte(s.Text + "\n")
+	if f.tty == nil {
+		f.write(b)
+		return done
 	}
 	t := f.tty
-	b := []byte(s.Text + "\n")
-	p.frame.off += m.put(t, b[p.frame.off:])
-	if p.frame.off == len(b) {
+	p.frame.off += int32(m.put(t, b[p.frame.off:]))
+	if int(p.frame.off) == len(b) {
 		return done
 	}
 	m.setState(p, Sleeping)
@@ -311,6 +315,14 @@ func (m *Machine) control(p *process, t *terminal) {
 	p.session.tty, t.session, t.foreground = t, p.session, p.group
 }
 
+// controlByOpen is what opening a terminal without O_NOCTTY does. Opening the console or the
+// current virtual terminal does not (drivers/tty/tty_io.c, tty_open).
+func (m *Machine) controlByOpen(p *process, f *openFile) {
+	if f.path != consoleDevice && f.path != "/dev/tty0" {
+		m.control(p, f.tty)
+	}
+}
+
 // takeTTY is TIOCSCTTY on descriptor 0, without stealing [BusyBox 3.8].
 func (m *Machine) takeTTY(p *process) {
 	if f := p.stdio.get(0); f != nil {
@@ -337,15 +349,12 @@ func (m *Machine) leaveTerminal(p *process) {
 // childTTY gives a child of Spawn its terminal.
 func (m *Machine) childTTY(p *process, c *kernel.Command) kernel.Errno {
 	if c.TTY != "" {
-		f, e := m.open(c.TTY)
+		f, e := m.openFor(p, c.TTY)
 		if e != 0 {
 			return e
 		}
 		p.stdio = &stdio{f, f, f}
-		if c.TTY != consoleDevice && c.TTY != "/dev/tty0" {
-			// Opening these two never does (drivers/tty/tty_io.c, tty_open).
-			m.control(p, f.tty)
-		}
+		m.controlByOpen(p, f)
 	}
 	if c.TakeTTY {
 		m.takeTTY(p)
