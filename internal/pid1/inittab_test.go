@@ -119,10 +119,10 @@ func TestBadEntries(t *testing.T) {
 			lines:   []int{1, 3}, said: "b",
 		},
 		{
-			name:    "unknown actions [BusyBox 2.8]",
+			name: "unknown actions [BusyBox 2.8]",
 			inittab: "::SYSINIT:actor say a\n:: sysinit:actor say b\nid:3:initdefault:\n" +
 				"::sysinit:actor say c\n",
-			lines:   []int{1, 2, 3}, said: "c",
+			lines: []int{1, 2, 3}, said: "c",
 		},
 		{
 			name:    "empty commands [BusyBox 2.9]",
@@ -135,10 +135,10 @@ func TestBadEntries(t *testing.T) {
 			lines:   []int{1, 2}, said: "a",
 		},
 		{
-			name:    "joined lines count by the last [BusyBox 2.5, 2.9]",
+			name: "joined lines count by the last [BusyBox 2.5, 2.9]",
 			inittab: "::wrong:\\\nactor say a \\\n b\n# comment \\\n::sysinit:actor say c\n" +
 				"::sysinit:actor say d",
-			lines:   []int{3}, said: "d",
+			lines: []int{3}, said: "d",
 		},
 		{
 			name:    "a NUL ends the line [BusyBox 2.6]",
