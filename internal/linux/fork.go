@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,12 +20,18 @@ type child struct {
 	// program or has ended (CLONE_CHILD_CLEARTID). Until then nothing here may change.
 	busy  atomic.Uint32
 	stack []byte
+	// hasTTY is set when the child has its terminal, for a parent that waits for that.
+	hasTTY atomic.Uint32
+	quiet  bool // its end sends no SIGCHLD, and only wait4 with __WALL sees it
+
+	// Memory for all strings and arrays below, used again by the next child.
+	text []byte
+	ptrs []*byte
 
 	// One system call, if call is set; the child exits with its errno.
 	call bool
 	nr   uintptr
 	args [4]uintptr
-	text *byte // an argument's memory
 
 	// Otherwise a program.
 	tries   []try
@@ -105,11 +112,15 @@ func (c *child) start() (pid uintptr, errno syscall.Errno) {
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), sigsetSize, 0, 0)
 	busy := uintptr(unsafe.Pointer(&c.busy))
+	end := uintptr(unix.SIGCHLD)
+	if c.quiet {
+		end = 0
+	}
 	stack := uintptr(unsafe.Pointer(&c.stack[0]))
 	if c.clearsHandlers {
 		c.clone3 = cloneArgs{
 			flags: flags | unix.CLONE_CLEAR_SIGHAND, childTID: uint64(busy),
-			exitSignal: uint64(unix.SIGCHLD), stack: uint64(stack),
+			exitSignal: uint64(end), stack: uint64(stack),
 			stackSize: stackSize - callRoom,
 		}
 		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c.clone3)),
@@ -122,7 +133,7 @@ func (c *child) start() (pid uintptr, errno syscall.Errno) {
 		if tlsBeforeTID {
 			ctid, tls = tls, ctid
 		}
-		pid = clone(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), top, 0, ctid, tls, c)
+		pid = clone(unix.SYS_CLONE, flags|end, top, 0, ctid, tls, c)
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&old)), 0, sigsetSize, 0, 0)
@@ -131,6 +142,24 @@ func (c *child) start() (pid uintptr, errno syscall.Errno) {
 		return 0, syscall.Errno(-pid)
 	}
 	return pid, 0
+}
+
+// Operations of futex(2), from linux/futex.h.
+const (
+	futexWait = 0
+	futexWake = 1
+)
+
+// awaitTTY waits until the child has taken its terminal. Of two that want the same one the first
+// in the inittab must get it [BusyBox 3.8], and the second is started right after. It takes as long
+// as a few system calls that do not wait for anything; the limit is there all the same.
+func (c *child) awaitTTY() {
+	const limit = 50 * time.Millisecond
+	left := unix.NsecToTimespec(int64(limit))
+	if c.hasTTY.Load() == 0 {
+		_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&c.hasTTY)),
+			futexWait, 0, uintptr(unsafe.Pointer(&left)), 0, 0)
+	}
 }
 
 // callRoom is what the first call in the child needs at the top of its stack: the argument, and on
@@ -187,6 +216,9 @@ func (c *child) exec() {
 	if c.takeTTY {
 		// Argument 0: do not steal it from a session that has it [BusyBox 3.8].
 		syscall.RawSyscall6(unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0, 0, 0, 0)
+		c.hasTTY.Store(1)
+		syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&c.hasTTY)),
+			futexWake, 1, 0, 0, 0)
 	}
 	if _, _, e := syscall.RawSyscall6(unix.SYS_IOCTL, 0, unix.TCGETS,
 		uintptr(unsafe.Pointer(&c.termios)), 0, 0, 0); e == 0 {

@@ -3,11 +3,13 @@ package linux
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -102,6 +104,7 @@ func (k *Kernel) startOver(state []byte) int {
 		k.Log(kernel.Error, "memfd_create: "+err.Error()+": going on without a snapshot")
 	}
 	env := append(k.environ(), stateVar+"="+strconv.Itoa(fd))
+	blockRequests()
 	// Our own proc is where our program is found, whatever has become of its file.
 	if dir, err := k.procView(); err == nil && unix.Fchdir(dir) == nil {
 		err = syscall.Exec("self/exe", os.Args, env)
@@ -110,6 +113,18 @@ func (k *Kernel) startOver(state []byte) int {
 	err = syscall.Exec("/proc/self/exe", os.Args, env)
 	k.Log(kernel.Error, "execve: "+err.Error())
 	return 1
+}
+
+// blockRequests keeps signals pending until the new program has asked for them. The runtime dies of
+// those that come before.
+func blockRequests() {
+	runtime.LockOSThread()
+	set := sigset(0)
+	for _, sig := range taken {
+		set |= 1 << (sig - 1)
+	}
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK,
+		uintptr(unsafe.Pointer(&set)), 0, sigsetSize, 0, 0)
 }
 
 // memory makes a file in memory that survives execve.

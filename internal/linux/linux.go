@@ -33,8 +33,6 @@ type Kernel struct {
 	oldClone bool          // clone3(2) is not to be had
 
 	children []*child
-	lastEnv  []string // the last environment, and its C array
-	lastEnvC []*byte
 }
 
 var _ kernel.Kernel = (*Kernel)(nil)
@@ -42,7 +40,8 @@ var _ kernel.Kernel = (*Kernel)(nil)
 // Open takes every signal, and what else must be done before anything can go wrong. It is the
 // first thing PID 1 does, and it cannot fail: what is missing is missing when it is asked for.
 func Open() *Kernel {
-	k := &Kernel{boot: time.Now(), log: newLogger()}
+	k := &Kernel{boot: time.Now()}
+	k.log = newLogger(&k.poll)
 	k.signals.listen()
 
 	debug.SetMaxStack(maxStack)

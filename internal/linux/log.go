@@ -30,8 +30,8 @@ type logger struct {
 	entry  *logrus.Entry // the one that is being written
 }
 
-func newLogger() *logger {
-	l := &logger{}
+func newLogger(poll *poller) *logger {
+	l := &logger{syslog: syslog{poll: poll}}
 	l.Logger = &logrus.Logger{
 		Out:       l,
 		Formatter: l,
@@ -69,7 +69,7 @@ func (l *logger) Format(e *logrus.Entry) ([]byte, error) {
 // Write hands the record on.
 func (l *logger) Write(record []byte) (int, error) {
 	l.kmsg.write(record)
-	l.syslog.send(l.entry)
+	l.syslog.log(l.entry)
 	l.entry = nil
 	return len(record), nil
 }
@@ -154,39 +154,91 @@ func (w *kmsg) write(record []byte) {
 	}
 }
 
-// noDaemon is for how long a syslog daemon that is not there is not looked for again.
-const noDaemon = 100 * time.Millisecond
+const (
+	// noDaemon is for how long a syslog daemon that is not there is not looked for again.
+	noDaemon = 100 * time.Millisecond
+	// maxQueue is how many lines wait for a daemon that is slower than init. The kernel holds
+	// ten more (net.unix.max_dgram_qlen).
+	maxQueue = 256
+)
 
-// syslog is the socket of a syslog daemon, in the form that syslog(3) uses.
+// syslog is the socket of a syslog daemon, in the form that syslog(3) uses. A daemon that does not
+// read must not stop PID 1: then lines wait, and when too many do they are lost, and counted.
 type syslog struct {
 	off   bool
-	fd    int // 0 not yet made
+	poll  *poller
+	fd    int // connected to the daemon, or 0
+	queue [][]byte
 	lost  int
-	again time.Time // not before
+	again time.Time // when to look for a daemon, not before
 }
 
-// send sends one line. A daemon that does not read must not stop PID 1: then the line is lost.
-func (s *syslog) send(e *logrus.Entry) {
-	if s.off || e.Time.Before(s.again) {
+func (s *syslog) log(e *logrus.Entry) {
+	if s.off || s.fd == 0 && !s.connect(e.Time) {
 		return
 	}
-	if s.fd == 0 {
-		fd, err := above(unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
-		if err != nil {
-			return
-		}
-		s.fd = fd
+	if len(s.queue) >= maxQueue {
+		s.lost++
+		return
 	}
 	line := append([]byte(prefix(syslogLevel(e.Level))), e.Time.Format(time.Stamp)+" "+tag+
 		e.Message...)
-	err := unix.Sendto(s.fd, appendLost(line, s.lost), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL,
-		&unix.SockaddrUnix{Name: devLog})
-	switch err {
-	case nil:
-		s.lost = 0
-	case unix.ENOENT, unix.ECONNREFUSED, unix.ENOTDIR:
-		s.again = e.Time.Add(noDaemon)
-	default:
-		s.lost++
+	s.queue = append(s.queue, appendLost(line, s.lost))
+	s.lost = 0
+	if len(s.queue) == 1 {
+		s.flush()
 	}
+}
+
+func (s *syslog) connect(now time.Time) bool {
+	if now.Before(s.again) {
+		return false
+	}
+	s.again = now.Add(noDaemon)
+	fd, err := above(unix.Socket(unix.AF_UNIX,
+		unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0))
+	if err != nil {
+		return false
+	}
+	if unix.Connect(fd, &unix.SockaddrUnix{Name: devLog}) != nil {
+		unix.Close(fd)
+		return false
+	}
+	s.fd = fd
+	return true
+}
+
+// flush sends what waits, as far as the daemon takes it.
+func (s *syslog) flush() {
+	for len(s.queue) > 0 {
+		_, err := unix.Write(s.fd, s.queue[0])
+		if err == unix.EAGAIN || err == unix.ENOBUFS {
+			if s.poll.watch(kernel.FD(s.fd), kernel.Out) == nil {
+				return
+			}
+		}
+		if err == unix.ECONNREFUSED || err == unix.ENOTCONN {
+			// The daemon has ended. A new one has a new socket, and gets what waits.
+			s.poll.forget(kernel.FD(s.fd))
+			unix.Close(s.fd)
+			s.fd = 0
+			if !s.connect(time.Now()) {
+				s.lost += len(s.queue)
+				s.queue = nil
+			}
+			continue
+		}
+		s.queue = s.queue[1:]
+	}
+	s.queue = nil
+}
+
+// ready takes the event that the daemon reads again. It reports whether it was that.
+func (s *syslog) ready(ev kernel.Event) bool {
+	r, ok := ev.(kernel.Ready)
+	if !ok || s.fd == 0 || int(r.FD) != s.fd {
+		return false
+	}
+	s.flush()
+	return true
 }

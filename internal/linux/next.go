@@ -37,12 +37,15 @@ var left = [...]unix.Signal{unix.SIGTTIN, unix.SIGTTOU, 32, 33, 34}
 // signals collects what the runtime delivers.
 type signals struct {
 	ch      [len(taken)]chan os.Signal
-	pending uint64 // bit n-1 is signal n
+	pending uint64         // bit n-1 is signal n
+	marked  chan os.Signal // gets the marker
 }
 
 func (s *signals) listen() {
 	// Nobody reads this channel. Room for one, because go vet asks for it.
 	signal.Notify(make(chan os.Signal, 1), fatal[:]...)
+	s.marked = make(chan os.Signal, 1)
+	signal.Notify(s.marked, marker)
 	for _, sig := range left {
 		setDefault(sig)
 	}
@@ -92,19 +95,36 @@ func (k *Kernel) Next(deadline time.Duration) kernel.Event {
 	if sig := s.lowest(); sig != 0 {
 		return signaled(sig)
 	}
-	if ev, ok := k.poll.now(); ok {
+	if ev, ok := k.poll.now(); ok && !k.log.syslog.ready(ev) {
 		return ev
 	}
 	if ev := k.wait(deadline); ev != nil {
 		return ev
 	}
-	// A signal has come. Others may have been sent in the same moment, and the runtime hands
-	// them over one by one; let it finish, so that the lowest number comes first.
-	for range 3 {
-		runtime.Gosched()
-		s.collect()
-	}
+	s.settle()
 	return signaled(s.lowest())
+}
+
+// marker is a signal that PID 1 sends to itself.
+const marker = unix.Signal(63)
+
+// settle waits for the signals that were sent in the same moment as the one that has come, so that
+// the lowest number comes first. The runtime hands them over one by one, from several threads. The
+// kernel takes pending signals in the order of their numbers, so one with a high number that PID 1
+// sends now comes after all that are pending.
+func (s *signals) settle() {
+	const children = 1 << (unix.SIGCHLD - 1)
+	if s.pending&^children == 0 || unix.Kill(unix.Getpid(), marker) != nil {
+		return
+	}
+	<-s.marked
+	// Another thread may still be handing over the one before: give it the processor.
+	const moment = 100 * time.Microsecond
+	for begin := time.Now(); time.Since(begin) < moment; {
+		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		runtime.Gosched()
+	}
+	s.collect()
 }
 
 func signaled(sig kernel.Signal) kernel.Event {
@@ -141,6 +161,9 @@ func (k *Kernel) wait(deadline time.Duration) kernel.Event {
 		case sig = <-s.ch[9]:
 		case sig = <-s.ch[10]:
 		case ev := <-k.poll.ready:
+			if k.log.syslog.ready(ev) {
+				continue
+			}
 			return ev
 		case p := <-k.poll.crashed:
 			panic(p)

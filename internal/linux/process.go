@@ -3,7 +3,7 @@ package linux
 import (
 	"errors"
 	"runtime"
-	"slices"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -23,7 +23,11 @@ func (k *Kernel) Spawn(cmd *kernel.Command) (kernel.PID, error) {
 	if err := k.prepare(c, cmd); err != nil {
 		return 0, err
 	}
-	return k.start(c)
+	pid, err := k.start(c)
+	if err == nil && c.takeTTY {
+		c.awaitTTY()
+	}
+	return pid, err
 }
 
 // Call starts a child that makes one system call.
@@ -35,13 +39,13 @@ func (k *Kernel) Call(call kernel.Call) (kernel.PID, error) {
 		c.nr = unix.SYS_SYNC
 		c.args = [4]uintptr{}
 	case kernel.Reboot:
-		var err error
-		if c.text, err = syscall.BytePtrFromString(call.Arg); err != nil {
+		if err := noNUL(call.Arg); err != nil {
 			return 0, err
 		}
+		c.reserve(len(call.Arg)+1, 0)
 		c.nr = unix.SYS_REBOOT
 		c.args = [4]uintptr{unix.LINUX_REBOOT_MAGIC1, unix.LINUX_REBOOT_MAGIC2,
-			uintptr(call.Cmd), uintptr(unsafe.Pointer(c.text))}
+			uintptr(call.Cmd), uintptr(unsafe.Pointer(c.cstring(call.Arg)))}
 	}
 	return k.start(c)
 }
@@ -51,7 +55,7 @@ func (k *Kernel) Call(call kernel.Call) (kernel.PID, error) {
 func (k *Kernel) free() *child {
 	for _, c := range k.children {
 		if c.busy.Load() == 0 {
-			c.call = false
+			c.call, c.quiet = false, false
 			return c
 		}
 	}
@@ -78,70 +82,89 @@ func (k *Kernel) start(c *child) (kernel.PID, error) {
 }
 
 // prepare makes all that the child needs.
-func (k *Kernel) prepare(c *child, cmd *kernel.Command) (err error) {
+func (k *Kernel) prepare(c *child, cmd *kernel.Command) error {
 	c.takeTTY, c.core = cmd.TakeTTY, cmd.Core
+	c.hasTTY.Store(0)
 	c.nofile = k.inheritedNofile()
 	c.lift = unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
 	c.report = k.starts.w
 	c.failed = startReport{}
-	paths, err := pointers(cmd.Paths)
-	if err != nil {
+	if err := noNUL(cmd.TTY, cmd.Paths, cmd.Argv, cmd.Env); err != nil {
 		return err
 	}
-	argv, err := pointers(cmd.Argv)
-	if err != nil {
-		return err
+	size, pointers := len(cmd.TTY)+len(shell)+2, len(cmd.Argv)+len(cmd.Env)+2
+	for _, list := range [][]string{cmd.Paths, cmd.Argv, cmd.Env} {
+		for _, s := range list {
+			size += len(s) + 1
+		}
 	}
-	env, err := k.environment(cmd.Env)
-	if err != nil {
-		return err
+	for range cmd.Paths {
+		pointers += len(cmd.Argv) + 2
 	}
-	c.argv, c.env = &argv[0], &env[0]
+	c.reserve(size, pointers)
+
 	c.tty = nil
 	if cmd.TTY != "" {
-		if c.tty, err = syscall.BytePtrFromString(cmd.TTY); err != nil {
-			return err
-		}
+		c.tty = c.cstring(cmd.TTY)
 	}
-	if c.sh == nil {
-		if c.sh, err = syscall.BytePtrFromString(shell); err != nil {
-			return err
-		}
-	}
+	c.sh = c.cstring(shell)
+	argv := c.array(cmd.Argv)
+	c.argv = &argv[0]
+	c.env = &c.array(cmd.Env)[0]
 	c.tries = c.tries[:0]
-	for _, path := range paths[:len(cmd.Paths)] {
+	for _, path := range cmd.Paths {
+		t := try{path: c.cstring(path)}
 		// /bin/sh PATH ARGUMENTS, as execvp(3) does it.
-		script := append(make([]*byte, 0, len(argv)+1), c.sh, path)
-		script = append(script, argv[1:]...)
-		c.tries = append(c.tries, try{path: path, script: &script[0]})
+		n := len(c.ptrs)
+		c.ptrs = append(append(c.ptrs, c.sh, t.path), argv[1:]...)
+		t.script = &c.ptrs[n]
+		c.tries = append(c.tries, t)
 	}
 	return nil
 }
 
-// environment makes the C array of an environment, which is nearly always the same.
-func (k *Kernel) environment(env []string) ([]*byte, error) {
-	if k.lastEnv != nil && slices.Equal(k.lastEnv, env) {
-		return k.lastEnvC, nil
+// reserve makes room for strings and arrays of pointers, for neither may move afterwards.
+func (c *child) reserve(bytes, pointers int) {
+	if cap(c.text) < bytes {
+		c.text = make([]byte, 0, bytes)
 	}
-	c, err := pointers(env)
-	if err != nil {
-		return nil, err
+	if cap(c.ptrs) < pointers {
+		c.ptrs = make([]*byte, 0, pointers)
 	}
-	k.lastEnv, k.lastEnvC = slices.Clone(env), c
-	return c, nil
+	c.text, c.ptrs = c.text[:0], c.ptrs[:0]
 }
 
-// pointers makes a C array of strings, with nil at its end.
-func pointers(ss []string) ([]*byte, error) {
-	ptrs := make([]*byte, len(ss)+1)
-	for i, s := range ss {
-		p, err := syscall.BytePtrFromString(s)
-		if err != nil {
-			return nil, err
-		}
-		ptrs[i] = p
+// cstring writes a string as C has it. Inlined, it would be two kilobytes more.
+//
+//go:noinline
+func (c *child) cstring(s string) *byte {
+	n := len(c.text)
+	c.text = append(append(c.text, s...), 0)
+	return &c.text[n]
+}
+
+// array writes an array of strings as C has it, with nil at its end.
+func (c *child) array(ss []string) []*byte {
+	n := len(c.ptrs)
+	for _, s := range ss {
+		c.ptrs = append(c.ptrs, c.cstring(s))
 	}
-	return ptrs, nil
+	c.ptrs = append(c.ptrs, nil)
+	return c.ptrs[n:]
+}
+
+// noNUL returns EINVAL if a string cannot be one of C's.
+func noNUL(s string, lists ...[]string) error {
+	bad := strings.IndexByte(s, 0) >= 0
+	for _, list := range lists {
+		for _, s := range list {
+			bad = bad || strings.IndexByte(s, 0) >= 0
+		}
+	}
+	if bad {
+		return kernel.EINVAL
+	}
+	return nil
 }
 
 // startReports is the pipe on which children that cannot start their program say so: one for all

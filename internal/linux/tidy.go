@@ -91,6 +91,7 @@ func (k *Kernel) room(n int) int {
 	for range n {
 		c := k.free()
 		c.call, c.nr, c.args = true, unix.SYS_PPOLL, [4]uintptr{}
+		c.quiet = true
 		pid, err := k.start(c)
 		if err != nil {
 			break
@@ -100,7 +101,7 @@ func (k *Kernel) room(n int) int {
 	for _, pid := range pids {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		// The kernel ends it at once.
-		_, _ = again(func() (int, error) { return unix.Wait4(pid, nil, 0, nil) })
+		_, _ = again(func() (int, error) { return unix.Wait4(pid, nil, unix.WALL, nil) })
 	}
 	return len(pids)
 }
@@ -108,7 +109,6 @@ func (k *Kernel) room(n int) int {
 // forgetChildren lets go of the memory of children that have reached their programs.
 func (k *Kernel) forgetChildren() {
 	k.children = slices.DeleteFunc(k.children, func(c *child) bool { return c.busy.Load() == 0 })
-	k.lastEnv, k.lastEnvC = nil, nil
 }
 
 // unmapProgram takes the pages of init's own program out of its memory, most of which are of the

@@ -13,7 +13,7 @@ const path = "/sbin:/usr/sbin:/bin:/usr/bin"
 // init, and would slow down or break services written in Go.
 func environ(given []string, isVT bool, runlevel string) []string {
 	env := make([]string, 0, len(given)+5)
-	term := ""
+	term := "linux" // what it becomes on a VT if it is not set
 	for _, v := range given {
 		name, value, _ := strings.Cut(v, "=")
 		switch name {
@@ -37,12 +37,9 @@ func environ(given []string, isVT bool, runlevel string) []string {
 }
 
 // terminalType says what TERM is on init's terminal. The kernel gives "linux" to all, which is
-// wrong on a serial line.
+// wrong on a serial line. A TERM that is not set counts as that [BusyBox 1.16].
 func terminalType(given string, isVT bool) string {
-	switch {
-	case isVT && given == "":
-		return "linux"
-	case !isVT && (given == "" || given == "linux"):
+	if !isVT && given == "linux" {
 		return "vt102"
 	}
 	return given

@@ -78,5 +78,4 @@ func (in *Init) reloadTable() {
 	if in.boot.phase == booted {
 		in.scheduleNew()
 	}
-	in.note(kernel.Debug, strconv.Itoa(len(in.table))+" entries")
 }

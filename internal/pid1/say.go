@@ -2,7 +2,6 @@ package pid1
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/rebound-init/rebound/internal/kernel"
 )
@@ -51,5 +50,8 @@ func strerror(err error) string {
 		return err.Error()
 	}
 	s := errno.Error()
-	return strings.ToUpper(s[:1]) + s[1:]
+	if c := s[0]; 'a' <= c && c <= 'z' {
+		s = string(c-'a'+'A') + s[1:]
+	}
+	return s
 }

@@ -16,6 +16,9 @@ func (in *Init) signal(sig kernel.Signal) {
 		}
 		return
 	}
+	if in.paused && sig == kernel.SIGTSTP {
+		return // One SIGCONT ends the pause, however often it was asked for [BusyBox 4.23].
+	}
 	if in.paused && sig != kernel.SIGCONT {
 		// It acts after the pause [BusyBox 4.22].
 		in.held |= 1 << (sig - 1)

@@ -256,7 +256,11 @@ func (w *Way) Reaped(e kernel.Exit) {
 	case Syncing:
 		w.reboot()
 	case Rebooting:
-		w.refused(kernel.Errno(e.Status.ExitStatus()))
+		errno := kernel.Errno(e.Status.ExitStatus())
+		if errno == 0 && !w.at.Own {
+			return // The kernel ends the container; the caller is the first to go.
+		}
+		w.refused(errno)
 	case Terminating, Killing, Parked:
 	}
 }
