@@ -10,8 +10,8 @@ import (
 // KernelCommandLine stands in the place of a file name where a setting is from there.
 const KernelCommandLine = "kernel command line"
 
-// prefix marks our words on the kernel command line.
-const prefix = "rebound."
+// ParamPrefix marks our words on the kernel command line.
+const ParamPrefix = "rebound."
 
 // A Reading is what the file and the command line say together.
 type Reading struct {
@@ -74,7 +74,7 @@ func (a assignment) written() string {
 	case a.key == "":
 		return visible(a.value)
 	case a.file == KernelCommandLine:
-		return prefix + visible(a.key) + "=" + visible(a.value)
+		return ParamPrefix + visible(a.key) + "=" + visible(a.value)
 	default:
 		return visible(a.key) + " = " + visible(a.value)
 	}
@@ -140,20 +140,20 @@ const blanks = " \t\r\v\f"
 func (r *Reading) commandLine(keys []Key, text string) {
 	params, arguments := CommandLine(text)
 	for _, p := range params {
-		key, ours := strings.CutPrefix(p.Name, prefix)
+		key, ours := strings.CutPrefix(p.Name, ParamPrefix)
 		if !ours {
 			continue
 		}
 		a := assignment{file: KernelCommandLine, key: key, value: p.Value}
 		if !p.HasValue {
 			a.key, a.value = "", p.Name
-			r.problem(a, "expected "+prefix+"key=value", "write "+visible(p.Name)+"= and the value")
+			r.problem(a, "expected "+ParamPrefix+"key=value", "write "+visible(p.Name)+"= and the value")
 			continue
 		}
 		r.assign(keys, a)
 	}
 	for _, p := range arguments {
-		if key, ours := strings.CutPrefix(p.Name, prefix); ours {
+		if key, ours := strings.CutPrefix(p.Name, ParamPrefix); ours {
 			a := assignment{file: KernelCommandLine, key: key, value: p.Value}
 			r.problem(a, "stands behind --, where words are arguments for init and not settings",
 				"put it in front of the --")

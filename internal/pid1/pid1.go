@@ -52,6 +52,11 @@ type Init struct {
 	cadAgain bool     // Ctrl-Alt-Del was pressed while they ran
 	reload   bool     // SIGHUP came while a group of the boot ran
 
+	core struct {
+		lifted bool
+		next   time.Duration // when to look again
+	}
+
 	paused bool   // SIGTSTP: nothing is started, requests are kept
 	held   uint64 // the signals kept, bit n-1 for signal n
 	// heldTTYs are terminals on which somebody has pressed Enter during a pause.

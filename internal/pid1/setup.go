@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 
@@ -78,6 +79,11 @@ func (in *Init) singleUser() bool {
 // configure reads the configuration file and what the kernel's command line says over it.
 func (in *Init) configure(cmdline []byte) {
 	b, err := in.k.ReadFile(ConfigPath)
+	if errors.Is(err, kernel.ENOENT) && !bytes.Contains(cmdline, []byte(config.ParamPrefix)) {
+		// The usual case is not worth a tenth of a millisecond before the first command.
+		in.set = config.Default()
+		return
+	}
 	if err != nil && !errors.Is(err, kernel.ENOENT) {
 		in.warn(ConfigPath + ": " + strerror(err) + ": using the defaults")
 	}

@@ -3,6 +3,7 @@ package pid1
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/rebound-init/rebound/internal/inittab"
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -24,8 +25,17 @@ func (in *Init) command(e inittab.Entry, env []string) *kernel.Command {
 		Env:     append(in.env[:len(in.env):len(in.env)], env...),
 		TTY:     e.TTY,
 		TakeTTY: x.Login,
-		Core:    in.k.Exists(coreSwitch),
+		Core:    in.coreDumps(),
 	}
+}
+
+// coreDumps reports whether the limit on core dumps is lifted. It looks once a second at most.
+func (in *Init) coreDumps() bool {
+	if now := in.k.Now(); now >= in.core.next {
+		in.core.next = now + time.Second
+		in.core.lifted = in.k.Exists(coreSwitch)
+	}
+	return in.core.lifted
 }
 
 // Start starts a shutdown entry's command.
