@@ -81,3 +81,17 @@ func BenchmarkMachine(b *testing.B) {
 		})
 	}
 }
+
+func TestManyProcesses(t *testing.T) {
+	const n = 100_000
+	m := New(Config{PIDMax: 1 << 22, Programs: programs(map[string][]Step{"daemon": {Pause{}}})})
+	m.At(time.Second, Signals(kernel.SIGTERM))
+	end := m.Boot(func(k kernel.Kernel) int { return trivial(k, n, command("daemon")) })
+	if end.How != Restarted || end.At != time.Second {
+		t.Errorf("end: got %+v, want a restart at 1s", end)
+	}
+	// Once for what they print, SIGTERM, once for all the deaths, and the end of Next.
+	if got := m.Calls("Next"); got > 4 {
+		t.Errorf("calls of Next: got %d, want 4 at most: signals are not counted", got)
+	}
+}

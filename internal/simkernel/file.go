@@ -1,7 +1,6 @@
 package simkernel
 
 import (
-	"maps"
 	"path"
 	"strings"
 	"syscall"
@@ -67,30 +66,38 @@ func (m *Machine) something(p string) bool {
 // isDir reports whether p is a directory: because it was said to be one, or because something is
 // in it.
 func (m *Machine) isDir(p string) bool {
-	if p == "/" {
-		return true
-	}
-	if f, ok := m.files[p]; ok && f == nil {
-		return true
-	}
-	in := p + "/"
-	for q := range m.files {
-		if strings.HasPrefix(q, in) {
-			return true
+	if m.dirs == nil {
+		m.dirs = map[string]bool{"/": true}
+		for q, f := range m.files {
+			if f == nil {
+				m.dirs[q] = true
+			}
+			m.addDirs(q)
+		}
+		for q := range m.programs {
+			m.addDirs(q)
+		}
+		for q := range m.terminals {
+			m.addDirs(q)
 		}
 	}
-	for q := range m.programs {
-		if strings.HasPrefix(q, in) {
-			return true
-		}
-	}
-	for q := range m.terminals {
-		if strings.HasPrefix(q, in) {
-			return true
-		}
-	}
-	return false
+	return m.dirs[p]
 }
+
+// addDirs enters the directories that q is in.
+func (m *Machine) addDirs(q string) {
+	for {
+		i := strings.LastIndexByte(q, '/')
+		if i <= 0 || m.dirs[q[:i]] {
+			return
+		}
+		q = q[:i]
+		m.dirs[q] = true
+	}
+}
+
+// changed says that something was made or removed.
+func (m *Machine) changed() { m.dirs = nil }
 
 // read returns a file's bytes.
 func (m *Machine) read(p string) (*file, kernel.Errno) {
@@ -157,6 +164,7 @@ func (k *pid1Calls) Remove(p string) error {
 }
 
 func (m *Machine) remove(p string) {
+	m.changed()
 	delete(m.files, p)
 	delete(m.programs, p)
 	delete(m.terminals, p)
@@ -227,9 +235,17 @@ type (
 	Distrust struct{ Path string }
 )
 
-func (a WriteFile) act(m *Machine)  { m.files[a.Path] = &file{content: []byte(a.Text)} }
 func (a RemoveFile) act(m *Machine) { m.remove(a.Path) }
-func (a Install) act(m *Machine)    { m.programs[a.Path] = &a.Program }
+
+func (a WriteFile) act(m *Machine) {
+	m.changed()
+	m.files[a.Path] = &file{content: []byte(a.Text)}
+}
+
+func (a Install) act(m *Machine) {
+	m.changed()
+	m.programs[a.Path] = &a.Program
+}
 
 func (a MakeDir) act(m *Machine) {
 	m.remove(a.Path)
@@ -242,15 +258,4 @@ func (a Distrust) act(m *Machine) {
 		own.untrusted = true
 		m.files[a.Path] = &own
 	}
-}
-
-// Files returns the paths of all plain files.
-func (m *Machine) Files() map[string]string {
-	all := make(map[string]string, len(m.files))
-	for p, f := range maps.All(m.files) {
-		if f != nil && !f.null {
-			all[p] = string(f.content)
-		}
-	}
-	return all
 }

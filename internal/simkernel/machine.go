@@ -21,8 +21,9 @@ import (
 // /bin/sh and nothing else.
 type Config struct {
 	// Seed draws what a real machine leaves to chance: in which order things happen that
-	// happen at one instant, and how much longer or shorter everything takes, from half to
-	// twice as long. With 0 all is orderly: first come, first served, and as long as said.
+	// happen at one instant, which zombie is reaped first, how long loading and sync(2) take,
+	// from half to twice as long, and how much too long a process sleeps. With 0 all is
+	// orderly: first come, first served, and as long as said.
 	Seed uint64
 
 	// Files are the plain files, by absolute path. Their directories are there too.
@@ -106,11 +107,12 @@ type Machine struct {
 	waits []Blocked
 
 	files     map[string]*file
+	dirs      map[string]bool // what is a directory; nil: to be found out
 	programs  map[string]*Program
 	terminals map[string]*terminal
 	console   *terminal
 	sysctls   map[string]string
-	mounts    []mounted
+	mounts    []kernel.Mount
 	whens     map[string][]*whenLine
 
 	log      []LogLine

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
 )
@@ -20,7 +19,7 @@ func (m *Machine) setUpProc() {
 		"sys/kernel/pid_max":       strconv.Itoa(m.cfg.PIDMax),
 		"sys/kernel/hostname":      "(none)",
 	}
-	m.mounts = []mounted{{Mount: kernel.Mount{Type: "rootfs", Target: "/"}}}
+	m.mounts = []kernel.Mount{{Type: "rootfs", Target: "/"}}
 }
 
 func (k *pid1Calls) Proc(name string) ([]byte, error) {
@@ -121,12 +120,6 @@ type SetProc struct{ Name, Value string }
 
 func (a SetProc) act(m *Machine) { m.sysctls[a.Name] = a.Value }
 
-// mounted is a file system that was mounted by PID 1, or the root.
-type mounted struct {
-	kernel.Mount
-	at time.Duration
-}
-
 // single are the file systems of which there is but one, however often they are mounted.
 var single = []string{"proc", "sysfs", "devtmpfs"}
 
@@ -151,19 +144,16 @@ func (k *pid1Calls) Mount(mt kernel.Mount) error {
 		}
 	}
 	if !m.isDir(mt.Target) {
+		m.changed()
 		m.files[mt.Target] = nil
 	}
-	m.mounts = append(m.mounts, mounted{mt, m.now})
+	m.mounts = append(m.mounts, mt)
 	return nil
 }
 
 // Mounted returns what PID 1 has mounted, in order.
 func (m *Machine) Mounted() []kernel.Mount {
-	var ms []kernel.Mount
-	for _, mt := range m.mounts[1:] {
-		ms = append(ms, mt.Mount)
-	}
-	return ms
+	return slices.Clone(m.mounts[1:])
 }
 
 // mountinfo is /proc/self/mountinfo (proc_pid_mountinfo(5)).

@@ -2,6 +2,7 @@ package simkernel
 
 import (
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -101,6 +102,8 @@ type (
 		Name   string
 		Signal kernel.Signal
 	}
+	// Raise sends the process itself a signal.
+	Raise struct{ Signal kernel.Signal }
 	// Setsid makes a session of its own, if the process leads no group.
 	Setsid struct{}
 	// Setpgid makes a group of its own, as a shell with job control does for its jobs.
@@ -137,6 +140,7 @@ func (Wait) step()      {}
 func (Loop) step()      {}
 func (Stop) step()      {}
 func (Kill) step()      {}
+func (Raise) step()     {}
 func (Setsid) step()    {}
 func (Setpgid) step()   {}
 func (Subreaper) step() {}
@@ -249,9 +253,17 @@ func (m *Machine) sleepFor(p *process, d time.Duration, s State) verdict {
 	return again
 }
 
-func (s Sleep) do(m *Machine, p *process) verdict { return m.sleepFor(p, s.For, Sleeping) }
-func (Pause) do(m *Machine, p *process) verdict   { return m.sleepFor(p, kernel.Never, Sleeping) }
-func (Spin) do(m *Machine, p *process) verdict    { return again }
+// do sleeps; with a seed somewhat longer, but never less, than was asked for (nanosleep(2)).
+func (s Sleep) do(m *Machine, p *process) verdict {
+	f := &p.frame
+	if !f.begun && m.rng != nil && s.For > 0 && s.For < kernel.Never/2 {
+		f.begun, f.until = true, m.now+s.For+time.Duration(m.rng.Int64N(int64(s.For)/8+1))
+	}
+	return m.sleepFor(p, s.For, Sleeping)
+}
+
+func (Pause) do(m *Machine, p *process) verdict { return m.sleepFor(p, kernel.Never, Sleeping) }
+func (Spin) do(m *Machine, p *process) verdict  { return again }
 
 func (s Hang) do(m *Machine, p *process) verdict {
 	d := s.For
@@ -354,12 +366,7 @@ func (s Loop) do(m *Machine, p *process) verdict {
 	return jumped
 }
 
-func (Stop) do(m *Machine, p *process) verdict {
-	// The step is over when the process goes on.
-	p.frame.next()
-	m.stop(p)
-	return gone
-}
+func (Stop) do(m *Machine, p *process) verdict { return Raise{syscall.SIGSTOP}.do(m, p) }
 
 func (s Kill) do(m *Machine, p *process) verdict {
 	// The step is over before a signal to the process itself is delivered.
@@ -369,6 +376,12 @@ func (s Kill) do(m *Machine, p *process) verdict {
 		return jumped
 	}
 	m.sendNamed(s.Name, s.Signal)
+	return jumped
+}
+
+func (s Raise) do(m *Machine, p *process) verdict {
+	p.frame.next()
+	m.send(p, s.Signal, false)
 	return jumped
 }
 

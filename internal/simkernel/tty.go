@@ -107,6 +107,7 @@ func (m *Machine) addTerminal(path string, t Terminal) *terminal {
 	tty := &terminal{
 		Terminal: t, path: path, stopped: t.Stopped, device: major + len(m.terminals),
 	}
+	m.changed()
 	m.terminals[path] = tty
 	return tty
 }
