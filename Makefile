@@ -27,9 +27,9 @@ VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # would otherwise take huge pages, at three times the time to the first action and twice the
 # memory. containermaxprocs, updatemaxprocs: the runtime would keep files of the cpu cgroup open,
 # which then cannot be unmounted. This way of setting them replaces all //go:debug lines.
-# funcalign: functions on 8 bytes instead of 32 make PID 1 36 kB smaller and no slower.
+# funcalign: functions on 4 bytes instead of 32 make PID 1 40 kB smaller and no slower.
 GODEBUGS := disablethp=1,containermaxprocs=0,updatemaxprocs=0
-LDFLAGS   = -s -w -funcalign=8 -X runtime.godebugDefault=$(GODEBUGS) -X main.version=$(VERSION)
+LDFLAGS   = -s -w -funcalign=4 -X runtime.godebugDefault=$(GODEBUGS) -X main.version=$(VERSION)
 GOBUILD   = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) GOARM=7 GOAMD64=v1 GOARM64=v8.0 GOFLAGS= \
             go build -trimpath -buildvcs=false -ldflags='$(LDFLAGS)'
 
