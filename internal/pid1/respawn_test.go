@@ -11,14 +11,13 @@ import (
 	"github.com/rebound-init/rebound/internal/simkernel"
 )
 
-// delays are the pauses after short lives. The last one stays.
-var delays = []time.Duration{
-	1 * time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
-	30 * time.Second,
-}
-
 // starts are when a command is started that lives for a time too short, up to a limit.
 func starts(from, life, until time.Duration) []time.Duration {
+	// The last delay stays.
+	delays := []time.Duration{
+		1 * time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
+		30 * time.Second,
+	}
 	var at []time.Duration
 	for i := 0; from <= until; i++ {
 		at = append(at, from)

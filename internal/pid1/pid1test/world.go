@@ -80,6 +80,8 @@ type World struct {
 	// Spawned and Called are what PID 1 has started, in order.
 	Spawned []Spawned
 	Called  []Called
+	// SetProcs are the files of proc that PID 1 has written, as NAME=VALUE.
+	SetProcs []string
 	// Crashes is how often PID 1 has crashed, and NoSyslog how often it has turned syslog
 	// off.
 	Crashes  int
@@ -217,6 +219,14 @@ func (r *recorder) Call(c kernel.Call) (kernel.PID, error) {
 		r.w.Called = append(r.w.Called, Called{r.w.Now(), c})
 	}
 	return pid, err
+}
+
+func (r *recorder) SetProc(name, value string) error {
+	err := r.Kernel.SetProc(name, value)
+	if err == nil {
+		r.w.SetProcs = append(r.w.SetProcs, name+"="+value)
+	}
+	return err
 }
 
 // checkAlone checks that no process of the same entry is there.
