@@ -27,8 +27,10 @@ func TestHowProgramsStart(t *testing.T) {
 		command: kernel.Command{Paths: []string{"bin/args"}, Argv: []string{"x"}},
 		console: "x\n",
 	}, {
-		name:    "paths in turn",
-		command: kernel.Command{Paths: []string{"/sbin/args", "/etc/plain", "/bin/args"}, Argv: []string{"x"}},
+		name: "paths in turn",
+		command: kernel.Command{
+			Paths: []string{"/sbin/args", "/etc/plain", "/bin/args"}, Argv: []string{"x"},
+		},
 		console: "x\n",
 	}, {
 		name:    "a text without an interpreter",

@@ -24,7 +24,10 @@ func setOf(sigs ...kernel.Signal) sigset {
 func (s sigset) has(sig kernel.Signal) bool { return s&(1<<(sig-1)) != 0 }
 func (s *sigset) add(sig kernel.Signal)     { *s |= 1 << (sig - 1) }
 func (s *sigset) remove(sig kernel.Signal)  { *s &^= 1 << (sig - 1) }
-func (s sigset) lowest() kernel.Signal      { return kernel.Signal(bits.TrailingZeros64(uint64(s)) + 1) }
+
+func (s sigset) lowest() kernel.Signal {
+	return kernel.Signal(bits.TrailingZeros64(uint64(s)) + 1)
+}
 
 func (s sigset) signals() []kernel.Signal {
 	var sigs []kernel.Signal
@@ -264,7 +267,9 @@ func (m *Machine) sendGroup(g *group, sig kernel.Signal) {
 
 // kill is kill(2), called by from, who may send to anybody. The permissions of users are not
 // modelled: everybody is root.
-func (m *Machine) kill(from *process, pid kernel.PID, sig kernel.Signal, ancestor bool) kernel.Errno {
+func (m *Machine) kill(
+	from *process, pid kernel.PID, sig kernel.Signal, ancestor bool,
+) kernel.Errno {
 	if sig < 0 || sig > lastSignal {
 		return kernel.EINVAL
 	}

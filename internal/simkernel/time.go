@@ -61,14 +61,6 @@ func (h *eventHeap) pop() event {
 	}
 }
 
-// after schedules p's waking d from now. What never comes is not scheduled.
-func (m *Machine) after(d time.Duration, p *process) {
-	if d > kernel.Never-m.now {
-		return
-	}
-	m.at(m.now+d, p)
-}
-
 // at schedules p's waking.
 func (m *Machine) at(t time.Duration, p *process) {
 	m.seq++

@@ -108,7 +108,8 @@ func TestStimuliAndFiles(t *testing.T) {
 	m.At(1*time.Second, WriteFile{"/etc/inittab", "new"}, Signals(kernel.SIGHUP))
 	m.At(2*time.Second, RemoveFile{"/etc/inittab"}, Signals(kernel.SIGHUP))
 	m.At(3*time.Second, MakeDir{"/etc/inittab"}, Signals(kernel.SIGHUP))
-	m.At(4*time.Second, WriteFile{"/etc/inittab", "x"}, Distrust{"/etc/inittab"}, Signals(kernel.SIGHUP))
+	m.At(4*time.Second, WriteFile{"/etc/inittab", "x"}, Distrust{"/etc/inittab"},
+		Signals(kernel.SIGHUP))
 	m.At(5*time.Second, Install{"/bin/late", Program{Steps: []Step{Exit{9}}}})
 	m.Boot(func(k kernel.Kernel) int {
 		read := func() string {

@@ -62,6 +62,8 @@ func Checks() []Check {
 		{Name: "stdio that fails leaves what was", Run: stdioFails},
 		{Name: "lowest signal first", Run: lowestFirst},
 		{Name: "a signal many times comes once", Run: manyTimes},
+		{Name: "CONT takes back a TSTP", Run: contAfterStop},
+		{Name: "TSTP takes back a CONT", Run: stopAfterCont},
 		{Name: "KILL and STOP do not reach PID 1", Run: unkillable},
 		{Name: "no such process: ESRCH", Run: noSuchProcess},
 		{Name: "a zombie can be signaled", Run: zombieSignaled},
@@ -398,6 +400,30 @@ func manyTimes(k kernel.Kernel, w World) error {
 		return fmt.Errorf("signal sent %d times: got it %d times, want it once or little more", times, n)
 	}
 	return nil
+}
+
+// Stopping and going on cancel each other (signal(7)). If both came, the lower number would be
+// CONT: PID 1 would go on and then stop for good.
+func contAfterStop(k kernel.Kernel, w World) error {
+	return onlyLast(k, w, kernel.SIGTSTP, kernel.SIGCONT)
+}
+
+func stopAfterCont(k kernel.Kernel, w World) error {
+	return onlyLast(k, w, kernel.SIGCONT, kernel.SIGTSTP)
+}
+
+// onlyLast sends two signals and wants the last one only.
+func onlyLast(k kernel.Kernel, w World, first, last kernel.Signal) error {
+	for _, sig := range []kernel.Signal{first, last} {
+		if err := k.Kill(1, sig); err != nil {
+			return err
+		}
+		settle(k, w)
+	}
+	if err := nextSignal(k, last); err != nil {
+		return err
+	}
+	return quiet(k)
 }
 
 func unkillable(k kernel.Kernel, w World) error {

@@ -58,8 +58,12 @@ func simulated(t *testing.T, c contract.Check, seed uint64) {
 			}
 		},
 	}
+	var calls []string
 	m := simkernel.New(simkernel.Config{
 		Seed: seed, Namespace: true,
+		Trace: func(at time.Duration, call string) {
+			calls = append(calls, fmt.Sprint(at, " ", call))
+		},
 		Files:     map[string]string{w.File: contract.FileText},
 		Terminals: map[string]simkernel.Terminal{w.Terminal: {}},
 		Programs: map[string]simkernel.Program{
@@ -75,7 +79,8 @@ func simulated(t *testing.T, c contract.Check, seed uint64) {
 		err = fmt.Errorf("end: got %+v, want status %#x", end, uint32(c.Ends))
 	}
 	if err != nil {
-		t.Errorf("seed %d: %v", seed, err)
+		const last = 20
+		t.Errorf("seed %d: %v\n%s", seed, err, strings.Join(calls[max(0, len(calls)-last):], "\n"))
 	}
 }
 
@@ -125,6 +130,8 @@ func TestReal(t *testing.T) {
 var defects = map[string]string{
 	"stdio that fails leaves what was": "Stdio with ctty closes descriptor 0 before it opens",
 	"reopen a high descriptor":         "Reopen makes names of one digit only",
+	"CONT takes back a TSTP":           "Next hands over both, CONT first",
+	"TSTP takes back a CONT":           "Next hands over both, CONT first",
 }
 
 func real(t *testing.T, c contract.Check) {
