@@ -34,13 +34,15 @@ GOBUILD   = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) GOARM=7 GOAMD64=v1 GOARM64=v8.0
             go build -trimpath -buildvcs=false -ldflags='$(LDFLAGS)'
 
 # Programs of this machine, by the names that the fetcher knows.
-QEMU_amd64 := program:qemu-system-x86_64
-QEMU_arm64 := program:qemu-system-aarch64
+QEMU_amd64   := program:qemu-system-x86_64
+QEMU_arm64   := program:qemu-system-aarch64
+QEMU_arm     := program:qemu-system-arm
+QEMU_riscv64 := program:qemu-system-riscv64
 TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:cpio program:unshare
 
 ifneq ($(filter run,$(MAKECMDGOALS)),)
 ifeq ($(QEMU_$(ARCH)),)
-$(error make run: ARCH=$(ARCH) can be built but not run: want amd64 or arm64)
+$(error make run: ARCH=$(ARCH): want amd64, arm64, arm or riscv64)
 endif
 endif
 

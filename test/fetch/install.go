@@ -12,6 +12,7 @@ import (
 var packages = map[string][]string{
 	"qemu-system-x86_64":  {"qemu-system-x86"},
 	"qemu-system-aarch64": {"qemu-system-arm"},
+	"qemu-system-arm":     {"qemu-system-arm"},
 	"qemu-system-riscv64": {"qemu-system-misc"},
 	"busybox":             {"busybox-static"},
 	"cc":                  {"gcc", "libc6-dev"},

@@ -15,7 +15,7 @@ import (
 
 // A Machine says how a virtual machine is to be built. Its zero value with an Initrd boots.
 type Machine struct {
-	Arch   string   // "amd64", which is the default, or "arm64"
+	Arch   string   // "amd64", which is the default, "arm64", "arm" or "riscv64"
 	Kernel string   // file; if empty the one of `make deps`
 	Initrd []string // files; the kernel unpacks them in this order, one over the other
 	Files  []File   // unpacked last, so that they replace what the Initrd has
@@ -54,8 +54,10 @@ type platform struct {
 // On a busy host an emulated timer is late, which a PC's kernel may take for broken wiring and
 // panic; no_timer_check keeps it from looking [arch/x86/kernel/apic/io_apic.c, check_timer].
 var platforms = map[string]platform{
-	"amd64": {"qemu-system-x86_64", "pc", "", "console=ttyS0 no_timer_check"},
-	"arm64": {"qemu-system-aarch64", "virt", "cortex-a57", "console=ttyAMA0"},
+	"amd64":   {"qemu-system-x86_64", "pc", "", "console=ttyS0 no_timer_check"},
+	"arm64":   {"qemu-system-aarch64", "virt", "cortex-a57", "console=ttyAMA0"},
+	"arm":     {"qemu-system-arm", "virt", "cortex-a15", "console=ttyAMA0"},
+	"riscv64": {"qemu-system-riscv64", "virt", "", "console=ttyS0"},
 }
 
 // withDefaults fills in what the caller left open.
@@ -65,7 +67,7 @@ func (m Machine) withDefaults() (Machine, error) {
 	}
 	p, ok := platforms[m.Arch]
 	if !ok {
-		return m, fmt.Errorf("machine architecture %q: want amd64 or arm64", m.Arch)
+		return m, fmt.Errorf("machine architecture %q: want amd64, arm64, arm or riscv64", m.Arch)
 	}
 	if m.Kernel == "" {
 		m.Kernel = Kernel(m.Arch)
