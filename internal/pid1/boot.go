@@ -9,7 +9,8 @@ type phase uint8
 
 // The phases, in order.
 const (
-	sysinit phase = iota // the sysinit entries, one after another
+	toCome  phase = iota // nothing has been started
+	sysinit              // the sysinit entries, one after another
 	wait                 // the wait entries, one after another
 	once                 // the once entries, then the services: no waiting
 	booted
@@ -23,6 +24,7 @@ type boot struct {
 
 // startBoot begins with the first group.
 func (in *Init) startBoot() {
+	in.boot.phase = sysinit
 	in.boot.seq.queue = of(in.table, inittab.Sysinit)
 }
 
@@ -49,9 +51,9 @@ func (in *Init) stepBoot() {
 		case once:
 			for _, e := range of(in.table, inittab.Once) {
 				// If it cannot be started, Start has said so.
-				_, _ = in.start(e, nil, nil)
+				_, _ = in.Start(*e, nil)
 			}
-		case sysinit, booted:
+		case toCome, sysinit, booted:
 		}
 	}
 	in.scheduleNew()

@@ -61,6 +61,7 @@ type Init struct {
 	held   uint64 // the signals kept, bit n-1 for signal n
 	// heldTTYs are terminals on which somebody has pressed Enter during a pause.
 	heldTTYs []kernel.FD
+	asked    shutdown.Action // what the way down was begun for
 	way      *shutdown.Way
 }
 
@@ -148,6 +149,7 @@ func (in *Init) goDown(a shutdown.Action) {
 		in.note(kernel.Info, "restart asked for, but the inittab has no restart entry")
 		return
 	}
+	in.asked = a
 	var entries []inittab.Entry
 	for _, e := range of(in.table, inittab.Shutdown) {
 		entries = append(entries, *e)

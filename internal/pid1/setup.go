@@ -37,8 +37,10 @@ func (in *Init) setUp() {
 		// Without CAP_NET_ADMIN whoever made the container has seen to it.
 		in.note(kernel.Debug, "lo: "+strerror(err))
 	}
-	// An argument is for one reboot only, and the last one is over.
-	_ = in.k.Remove(rebootparam.Path)
+	if in.opt.State == nil {
+		// An argument is for one reboot only, and the last one is over.
+		_ = in.k.Remove(rebootparam.Path)
+	}
 	if in.singleUser() {
 		in.table = inittab.SingleUser()
 	} else {

@@ -38,13 +38,18 @@ func (in *Init) coreDumps() bool {
 	return in.core.lifted
 }
 
-// Start starts a shutdown entry's command.
+// Start starts a once or a shutdown entry's command.
 func (in *Init) Start(e inittab.Entry, env []string) (kernel.PID, error) {
-	return in.start(&e, nil, env)
+	pid, err := in.start(&e, nil, env)
+	if err == nil {
+		in.noteStart(pid, &e)
+	}
+	return pid, err
 }
 
 // start starts an entry's command, that of a service or another. It is the one place where
-// programs are started.
+// programs are started. Who calls it puts the number down before anything else is done, such as
+// to note the start: should init crash, the next one must know of it.
 func (in *Init) start(e *inittab.Entry, sv *service, env []string) (kernel.PID, error) {
 	pid, err := in.k.Spawn(in.command(*e, env))
 	if err != nil {
@@ -54,9 +59,6 @@ func (in *Init) start(e *inittab.Entry, sv *service, env []string) (kernel.PID, 
 		return 0, err
 	}
 	in.services.children[pid] = child{entry: e, sv: sv}
-	if sv == nil {
-		in.noteStart(pid, e)
-	}
 	return pid, nil
 }
 
@@ -105,9 +107,11 @@ func (s *sequence) done() bool { return s.waiting == 0 && len(s.queue) == 0 }
 func (in *Init) stepSequence(s *sequence) {
 	for s.waiting == 0 && len(s.queue) > 0 {
 		e := s.queue[0]
+		pid, err := in.start(e, nil, nil)
 		s.queue = s.queue[1:]
-		if pid, err := in.start(e, nil, nil); err == nil {
+		if err == nil {
 			s.waiting = pid
+			in.noteStart(pid, e)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -10,24 +11,37 @@ import (
 	"github.com/rebound-init/rebound/internal/shutdown"
 )
 
-// Snapshot says which processes are whose, for the init that takes over after a crash of this one.
-// It is text, a fact a line, so that a half-written one is still of use:
+// Snapshot says how far the boot has come and which processes are whose, for the init that takes
+// over after a crash of this one. It is text, a fact a line, so that a half-written one is still of
+// use:
 //
-//	phase 3
+//	phase 1
 //	waiting 17
+//	left 2
+//	paused 16384
 //	down reboot
 //	service 21 5000000000 /dev/tty1<NUL>/sbin/getty 38400 tty1
 //
 // An inittab's words hold neither a newline nor a NUL [BusyBox 2.6].
 func (in *Init) Snapshot() []byte {
 	var b strings.Builder
-	b.WriteString("phase " + strconv.Itoa(int(in.boot.phase)) + "\n")
-	if in.boot.seq.waiting != 0 {
-		b.WriteString("waiting " + strconv.Itoa(int(in.boot.seq.waiting)) + "\n")
-		b.WriteString("left " + strconv.Itoa(len(in.boot.seq.queue)) + "\n")
+	line := func(word string, n uint64) {
+		b.WriteString(word + " " + strconv.FormatUint(n, 10) + "\n")
 	}
+	line("phase", uint64(in.boot.phase))
+	if in.boot.seq.waiting != 0 {
+		line("waiting", uint64(in.boot.seq.waiting))
+	}
+	line("left", uint64(len(in.boot.seq.queue)))
+	if in.paused {
+		line("paused", in.held)
+	}
+	down := in.asked
 	if in.way != nil {
-		b.WriteString("down " + in.way.Action().String() + "\n")
+		down = in.way.Action()
+	}
+	if down != 0 {
+		b.WriteString("down " + down.String() + "\n")
 	}
 	for _, sv := range in.services.all {
 		if sv.pid == 0 {
@@ -52,11 +66,15 @@ func (in *Init) resume() {
 				in.boot.phase = phase(n)
 			}
 		case "waiting":
-			if pid, err := strconv.Atoi(rest); err == nil && pid > 1 {
+			if pid, err := strconv.Atoi(rest); err == nil && in.adoptable(kernel.PID(pid)) {
 				in.boot.seq.waiting = kernel.PID(pid)
+				in.services.children[kernel.PID(pid)] = child{entry: &inittab.Entry{}}
 			}
 		case "left":
 			left, _ = strconv.Atoi(rest)
+		case "paused":
+			in.paused = true
+			in.held, _ = strconv.ParseUint(rest, 10, 64)
 		case "down":
 			down = shutdown.ActionNamed(rest)
 		case "service":
@@ -64,6 +82,9 @@ func (in *Init) resume() {
 		}
 	}
 	switch in.boot.phase {
+	case toCome:
+		// The crash came first.
+		in.startBoot()
 	case sysinit:
 		in.boot.seq.queue = lastOf(of(in.table, inittab.Sysinit), left)
 	case wait:
@@ -73,18 +94,23 @@ func (in *Init) resume() {
 		in.boot.phase = booted
 	case booted:
 	}
-	if in.boot.seq.waiting != 0 {
-		in.services.children[in.boot.seq.waiting] = child{entry: &inittab.Entry{}}
-	}
 	if in.boot.phase == booted {
 		in.scheduleNew()
 	}
 	// No SIGCHLD comes for what the former program has left unreaped.
 	in.reap()
 	if down != 0 {
+		in.asked, in.paused = down, false
 		in.services.stop()
 		in.way = shutdown.Resume(in.k, in, in.limits(), in.at, down, in.restartEntry())
 	}
+}
+
+// adoptable reports whether there is such a process, and nobody knows it yet. It may be gone: the
+// crash came when its status had just been taken.
+func (in *Init) adoptable(pid kernel.PID) bool {
+	_, known := in.services.children[pid]
+	return pid > 1 && !known && !errors.Is(in.k.Kill(pid, 0), kernel.ESRCH)
 }
 
 func lastOf(es []*inittab.Entry, n int) []*inittab.Entry {
@@ -98,7 +124,7 @@ func (in *Init) adopt(rest string) {
 		return
 	}
 	pid, err := strconv.Atoi(fields[0])
-	if err != nil || pid <= 1 {
+	if err != nil || !in.adoptable(kernel.PID(pid)) {
 		return
 	}
 	since, err := strconv.ParseInt(fields[1], 10, 64)
@@ -112,6 +138,11 @@ func (in *Init) adopt(rest string) {
 	sv := &service{
 		Entry: &inittab.Entry{TTY: tty, Command: command, Action: inittab.Respawn},
 		pid:   kernel.PID(pid), since: time.Duration(since), index: -1,
+	}
+	for _, other := range in.services.all {
+		if other.Key() == sv.Key() {
+			return // One process of an entry is enough.
+		}
 	}
 	for i := range in.table {
 		if e := &in.table[i]; e.Key() == sv.Key() {

@@ -147,9 +147,10 @@ func (w *World) Boot() simkernel.End {
 func (w *World) Resume(state []byte) simkernel.End {
 	w.t.Helper()
 	w.state = state
-	for crashes := -1; crashes < w.Crashes; {
-		crashes = w.Crashes
+	for crashed := true; crashed; {
+		before := w.Crashes
 		w.End = w.Machine.Boot(w.run)
+		crashed = w.Crashes > before && w.End.How == simkernel.Execed
 	}
 	w.check()
 	return w.End
@@ -173,7 +174,7 @@ func (w *World) run(k kernel.Kernel) int {
 		if v == nil {
 			return
 		}
-		if v != crash {
+		if v != Crash {
 			panic(v)
 		}
 		w.Crashes++
@@ -183,8 +184,8 @@ func (w *World) run(k kernel.Kernel) int {
 	return in.Run()
 }
 
-// crash is what PID 1 panics with when a test asks for it.
-const crash = "a crash that the test has asked for"
+// Crash is what PID 1 panics with when a test asks for it, here or in Config.Trace.
+const Crash = "a crash that the test has asked for"
 
 // recorder is the simulated kernel, with notes of what PID 1 asks it for.
 type recorder struct {
@@ -196,7 +197,7 @@ func (r *recorder) Next(deadline time.Duration) kernel.Event {
 	w := r.w
 	w.waits++
 	if w.setup.Crash != nil && w.setup.Crash(w.waits) {
-		panic(crash)
+		panic(Crash)
 	}
 	return r.Kernel.Next(deadline)
 }
