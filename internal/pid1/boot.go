@@ -44,6 +44,7 @@ func (in *Init) stepBoot() {
 			in.reload = false
 			in.reloadTable()
 		}
+		in.core.next = 0 // An entry of the group may have made the switch.
 		in.boot.phase++
 		switch in.boot.phase {
 		case wait:
