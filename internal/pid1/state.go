@@ -18,6 +18,8 @@ import (
 //	phase 1
 //	waiting 17
 //	left 2
+//	cadwaiting 0
+//	cadleft 0
 //	paused 16384
 //	down reboot
 //	service 21 5000000000 /dev/tty1<NUL>/sbin/getty 38400 tty1
@@ -29,10 +31,10 @@ func (in *Init) Snapshot() []byte {
 		b.WriteString(word + " " + strconv.FormatUint(n, 10) + "\n")
 	}
 	line("phase", uint64(in.boot.phase))
-	if in.boot.seq.waiting != 0 {
-		line("waiting", uint64(in.boot.seq.waiting))
-	}
+	line("waiting", uint64(in.boot.seq.waiting))
 	line("left", uint64(len(in.boot.seq.queue)))
+	line("cadwaiting", uint64(in.cad.waiting))
+	line("cadleft", uint64(len(in.cad.queue)))
 	if in.paused {
 		line("paused", in.held)
 	}
@@ -57,7 +59,7 @@ func (in *Init) Snapshot() []byte {
 // resume goes on where an init that has crashed has left off. Lines that say nothing are skipped.
 func (in *Init) resume() {
 	in.note(kernel.Error, "init has crashed and goes on with its children")
-	left, down := 0, shutdown.Action(0)
+	left, cadLeft, down := 0, 0, shutdown.Action(0)
 	for line := range strings.Lines(string(in.opt.State)) {
 		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		switch word {
@@ -66,12 +68,13 @@ func (in *Init) resume() {
 				in.boot.phase = phase(n)
 			}
 		case "waiting":
-			if pid, err := strconv.Atoi(rest); err == nil && in.adoptable(kernel.PID(pid)) {
-				in.boot.seq.waiting = kernel.PID(pid)
-				in.services.children[kernel.PID(pid)] = child{entry: &inittab.Entry{}}
-			}
+			in.boot.seq.waiting = in.adoptWaited(rest)
 		case "left":
 			left, _ = strconv.Atoi(rest)
+		case "cadwaiting":
+			in.cad.waiting = in.adoptWaited(rest)
+		case "cadleft":
+			cadLeft, _ = strconv.Atoi(rest)
 		case "paused":
 			in.paused = true
 			in.held, _ = strconv.ParseUint(rest, 10, 64)
@@ -94,6 +97,7 @@ func (in *Init) resume() {
 		in.boot.phase = booted
 	case booted:
 	}
+	in.cad.queue = lastOf(of(in.table, inittab.CtrlAltDel), cadLeft)
 	if in.boot.phase == booted {
 		in.scheduleNew()
 	}
@@ -111,6 +115,17 @@ func (in *Init) resume() {
 func (in *Init) adoptable(pid kernel.PID) bool {
 	_, known := in.services.children[pid]
 	return pid > 1 && !known && !errors.Is(in.k.Kill(pid, 0), kernel.ESRCH)
+}
+
+// adoptWaited takes over a process that a sequence waits for.
+func (in *Init) adoptWaited(rest string) kernel.PID {
+	n, err := strconv.Atoi(rest)
+	pid := kernel.PID(n)
+	if err != nil || !in.adoptable(pid) {
+		return 0
+	}
+	in.services.children[pid] = child{entry: &inittab.Entry{}}
+	return pid
 }
 
 func lastOf(es []*inittab.Entry, n int) []*inittab.Entry {

@@ -157,6 +157,27 @@ func TestCrashesAgainAndAgain(t *testing.T) {
 	}
 }
 
+// TestCrashDuringCtrlAltDel: its entries go on, and are not begun anew beside themselves.
+func TestCrashDuringCtrlAltDel(t *testing.T) {
+	var w *pid1test.World
+	crashed := false
+	w = pid1test.New(t, pid1test.Setup{
+		Inittab: "::ctrlaltdel:actor as one, sleep 5s\n::ctrlaltdel:actor as two\n",
+		Crash: func(int) bool {
+			now := !crashed && w.Now() > time.Second
+			crashed = crashed || now
+			return now
+		},
+	})
+	w.At(1*time.Second, simkernel.CtrlAltDel{})
+	w.At(2*time.Second, simkernel.Signals(kernel.Signal(28)))
+	w.At(3*time.Second, simkernel.CtrlAltDel{})
+	w.Boot()
+	w.WantAlive()
+	w.WantStarts("actor as one, sleep 5s", time.Second, 6*time.Second+2*exec)
+	w.WantStarts("actor as two", 6*time.Second+exec, 11*time.Second+3*exec)
+}
+
 // TestCrashDuringAPause: the pause goes on, and what was asked for meanwhile is not lost.
 func TestCrashDuringAPause(t *testing.T) {
 	var w *pid1test.World
@@ -229,7 +250,7 @@ func FuzzState(f *testing.F) {
 		"down poweroff\n", "down restart\n", "phase 1\ndown reboot\nwaiting 7",
 		"paused 16384\n", "paused 18446744073709551615\nphase 4\n", "phase -1\nphase 99\nleft -7\n",
 		"phase 1\nwaiting 1\nleft 99999999999999999999\n", "service\nservice 2\nservice 1 1 x\x00y\n",
-		"\x00\n\n\xff phase 1",
+		"\x00\n\n\xff phase 1", "phase 4\ncadwaiting 2\ncadleft 5\n",
 	} {
 		f.Add([]byte(state))
 	}
