@@ -15,7 +15,8 @@ import (
 // These tests boot the image of `make image` with an inittab of their own. A boot costs a few
 // seconds, so that each one looks at several things, and two run at a time.
 
-// script is the path of a shell script in the guest.
+// script is the path of a shell script in the guest. In it the commands that take the machine down
+// are called by their path: to Debian's BusyBox shell their bare names are its own applets.
 const script = "t/script"
 
 // boot starts the image with an inittab, and a script for the inittab to call as /t/script.
@@ -51,7 +52,7 @@ func TestInittabRunsInOrder(t *testing.T) {
 		t.Run(arch, func(t *testing.T) {
 			g := boot(t, qemu.Machine{Arch: arch}, `
 ::respawn:/bin/sh -c 'echo mark respawn; exec sleep 1'
-::once:/bin/sh -c 'echo mark once; sleep 4; exec poweroff'
+::once:/bin/sh -c 'echo mark once; sleep 4; exec /sbin/poweroff'
 ::wait:/bin/sh -c 'sleep 1; echo mark wait 1'
 ::wait:/bin/echo mark wait 2
 ::sysinit:/bin/sh -c 'sleep 1; echo mark sysinit 1'
@@ -96,15 +97,15 @@ func TestWaysDown(t *testing.T) {
 		kernel string
 		end    string // QEMU's reason; empty: the machine stays
 	}{
-		{"reboot", "reboot", "reboot: Restarting system", "guest-reset"},
-		{"poweroff", "poweroff", "reboot: Power down", "guest-shutdown"},
-		{"halt", "halt", "reboot: System halted", ""},
+		{"/sbin/reboot", "reboot", "reboot: Restarting system", "guest-reset"},
+		{"/sbin/poweroff", "poweroff", "reboot: Power down", "guest-shutdown"},
+		{"/sbin/halt", "halt", "reboot: System halted", ""},
 		{"kill -TERM 1", "reboot", "reboot: Restarting system", "guest-reset"},
 		{"kill -USR1 1", "halt", "reboot: System halted", ""},
 		{"kill -USR2 1", "poweroff", "reboot: Power down", "guest-shutdown"},
 		{"kill -PWR 1", "halt", "reboot: System halted", ""},
 		{
-			"reboot recovery", "reboot",
+			"/sbin/reboot recovery", "reboot",
 			"reboot: Restarting system with command 'recovery'", "guest-reset",
 		},
 	} {
@@ -156,7 +157,7 @@ func TestMemoryOfPID1(t *testing.T) {
 `, `
 sleep 3 # past the boot's last clean-up
 sed 's/^/mark /' /proc/1/smaps_rollup /proc/1/status
-poweroff
+/sbin/poweroff
 `)
 	g.WantPowerOff()
 	figure := func(name string) int {
@@ -250,7 +251,7 @@ func TestArgumentsDoNotEndPID1(t *testing.T) {
 	for _, word := range []string{"--help", "--version", "--check", "-q", "--no-such-option", "6"} {
 		t.Run(word, func(t *testing.T) {
 			g := boot(t, qemu.Machine{Append: "-- " + word}, "::once:/t/script\n",
-				"echo mark $(cat /proc/1/comm) $(tr '\\0' ' ' </proc/cmdline)\nexec poweroff\n")
+				"echo mark $(cat /proc/1/comm) $(tr '\\0' ' ' </proc/cmdline)\nexec /sbin/poweroff\n")
 			g.Expect("mark init ")
 			g.WantPowerOff()
 		})
@@ -262,7 +263,7 @@ func TestArgumentsDoNotEndPID1(t *testing.T) {
 func TestStoppedConsoleDoesNotStopTheReboot(t *testing.T) {
 	const inittab = "::respawn:/bin/sh -c 'while :; do echo noise; done'\n::once:/t/script\n"
 	t.Run("by Ctrl-S", func(t *testing.T) {
-		g := boot(t, qemu.Machine{}, inittab, "sleep 3; exec reboot\n")
+		g := boot(t, qemu.Machine{}, inittab, "sleep 3; exec /sbin/reboot\n")
 		g.Expect("noise")
 		if err := g.Console(0).Send("\x13"); err != nil {
 			g.Fatalf("%v", err)
@@ -273,7 +274,7 @@ func TestStoppedConsoleDoesNotStopTheReboot(t *testing.T) {
 		}
 	})
 	t.Run("by a busy line", func(t *testing.T) {
-		g := boot(t, qemu.Machine{}, inittab, "sleep 3; exec reboot\n")
+		g := boot(t, qemu.Machine{}, inittab, "sleep 3; exec /sbin/reboot\n")
 		g.Expect("noise")
 		g.Console(0).Pause()
 		g.WantEnd("guest-reset")
@@ -326,7 +327,7 @@ done
 		g.Fatalf("%v", err)
 	}
 	g.ExpectOn(1, "# ")
-	if err := g.Console(1).Send("tty; exec poweroff\r"); err != nil {
+	if err := g.Console(1).Send("tty; exec /sbin/poweroff\r"); err != nil {
 		g.Fatalf("%v", err)
 	}
 	g.ExpectOn(1, "/dev/ttyS1\r\n")
@@ -399,7 +400,7 @@ func TestCtrlAltDel(t *testing.T) {
 ::sysinit:/bin/echo mark up
 ::ctrlaltdel:/bin/echo mark three keys
 ::ctrlaltdel:/t/script
-`, "[ -e /run/once ] && exec reboot\n: >/run/once\necho mark nothing yet\n")
+`, "[ -e /run/once ] && exec /sbin/reboot\n: >/run/once\necho mark nothing yet\n")
 	g.Expect("mark up")
 	// The keyboard's driver asks the keyboard of a slow machine for a second or two.
 	time.Sleep(2 * time.Second)
@@ -419,7 +420,7 @@ func TestSingleUser(t *testing.T) {
 			g := boot(t, qemu.Machine{Append: word},
 				"::sysinit:/bin/echo mark sysinit\n::once:/bin/echo mark once\n", "")
 			g.Expect("# ")
-			g.Type("echo $RUNLEVEL; exec poweroff")
+			g.Type("echo $RUNLEVEL; exec /sbin/poweroff")
 			g.ExpectMatch(regexp.QuoteMeta(strings.TrimPrefix(word, "-- ")) + "\r\n")
 			g.WantPowerOff()
 			if got := marks(g); len(got) != 0 {
@@ -438,7 +439,7 @@ nosuchtty::sysinit:/bin/echo mark no terminal
 not an entry
 ::respawn:/no/such/service
 ::once:/t/script
-`, "sleep 2; exec poweroff\n")
+`, "sleep 2; exec /sbin/poweroff\n")
 	g.Expect("Bad inittab entry at line 5")
 	g.Expect("can't run '/no/such/program': No such file or directory")
 	g.Expect("can't run '/etc/inittab': Permission denied")
