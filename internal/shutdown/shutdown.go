@@ -374,8 +374,12 @@ func (w *Way) reboot() {
 	// The child needs no program, so no file system has to be alive.
 	pid, err := w.k.Call(call)
 	if err != nil {
-		w.host.Say("can't fork: " + err.Error() + ": calling reboot(2) from init itself")
-		if err := w.k.RebootSelf(call.Cmd); err != nil {
+		how := ": calling reboot(2) from init itself"
+		if call.Arg != "" {
+			how += ", without its argument"
+		}
+		w.host.Say("can't fork: " + err.Error() + how)
+		if err := w.k.RebootSelf(w.command()); err != nil {
 			w.refused(errnoOf(err))
 		}
 		return

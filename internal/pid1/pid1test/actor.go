@@ -68,7 +68,8 @@ func act(steps []string) []simkernel.Step {
 			return append(do, simkernel.Catch{Signal: signal(arg), Do: act(steps[i+1:])},
 				simkernel.Pause{})
 		case "fork":
-			return append(do, simkernel.Fork{Times: number(arg, 1), Do: act(steps[i+1:])})
+			return append(do, simkernel.Fork{Times: number(arg, 1), Do: act(steps[i+1:])},
+				simkernel.Exit{})
 		case "beside":
 			rest := act(steps[i+1:])
 			return append(append(do, simkernel.Fork{Times: number(arg, 1), Do: rest}), rest...)
