@@ -33,17 +33,14 @@ func (in *Init) reaped(e kernel.Exit) {
 	in.logOut(e.PID)
 	c, ours := in.services.children[e.PID]
 	delete(in.services.children, e.PID)
+	if ours && e.Failed != nil {
+		in.explain(c.entry, c.sv, e.Failed)
+	}
 	if in.way != nil {
 		in.way.Reaped(e)
 	}
-	if !ours {
-		return
-	}
 	in.boot.seq.reaped(e.PID)
 	in.cad.reaped(e.PID)
-	if e.Failed != nil {
-		in.explain(c.entry, c.sv, e.Failed)
-	}
 	if c.sv == nil {
 		return
 	}
