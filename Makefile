@@ -38,7 +38,8 @@ QEMU_amd64   := program:qemu-system-x86_64
 QEMU_arm64   := program:qemu-system-aarch64
 QEMU_arm     := program:qemu-system-arm
 QEMU_riscv64 := program:qemu-system-riscv64
-TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:cpio program:unshare
+TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:cpio program:mandoc \
+              program:unshare
 
 ifneq ($(filter run,$(MAKECMDGOALS)),)
 ifeq ($(QEMU_$(ARCH)),)
@@ -109,6 +110,7 @@ test: deps test-unit test-root test-images test-qemu ## test everything, install
 # What the fetcher gets is there in `make test`, so that a test which would be skipped for want of
 # it fails instead.
 test-root test-qemu: export REBOUND_REQUIRE := root,qemu
+test-unit: export REBOUND_REQUIRE := mandoc
 test-root test-qemu: export REBOUND_INIT := $(CURDIR)/build/init-amd64
 
 .PHONY: test-unit
@@ -119,7 +121,8 @@ test-unit: ## test what needs neither root nor QEMU, with the race detector
 .PHONY: test-root
 test-root: build/init-amd64 ## test in PID namespaces, which needs root
 	@echo "test    PID namespaces"
-	@$(TEST) -timeout 10m $$(go list ./test/... | grep -v /test/qemu)
+	@$(TEST) -timeout 10m ./internal/kernel/contract ./internal/linux \
+		$$(go list ./test/... | grep -v /test/qemu)
 
 .PHONY: test-images
 test-images: ## check that every architecture's image is the same bytes when built again

@@ -2,15 +2,9 @@
 
 package linux
 
-import (
-	"golang.org/x/sys/unix"
+import "github.com/rebound-init/rebound/internal/kernel"
 
-	"github.com/rebound-init/rebound/internal/kernel"
-)
-
-// crashSignal makes the main loop panic, in builds with the tag crashtest only. It is SIGRTMAX.
-const crashSignal = unix.Signal(64)
-
+// crashIfAsked makes the main loop panic, for the tests of what happens then.
 func crashIfAsked(sig kernel.Signal) {
 	if sig == crashSignal {
 		panic("crash asked for by a signal")

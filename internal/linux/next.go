@@ -18,8 +18,11 @@ import (
 // one place would count signals, which the kernel does not do either.
 var taken = [...]unix.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGTERM,
-	unix.SIGCHLD, unix.SIGCONT, unix.SIGTSTP, unix.SIGPWR, crashSignal,
+	unix.SIGCHLD, unix.SIGPWR, crashSignal,
 }
+
+// crashSignal is SIGRTMAX. It means something in the builds that test PID 1's own crash only.
+const crashSignal = unix.Signal(64)
 
 // fatal are the signals that a Go program dies of unless it has asked for them. As PID 1 it is
 // protected from those without a handler by the kernel, but the runtime has handlers for all. The
@@ -37,6 +40,7 @@ var left = [...]unix.Signal{unix.SIGTTIN, unix.SIGTTOU, 32, 33, 34}
 // signals collects what the runtime delivers.
 type signals struct {
 	ch      [len(taken)]chan os.Signal
+	stops   chan os.Signal // SIGTSTP and SIGCONT, in the order in which they come
 	pending uint64         // bit n-1 is signal n
 	marked  chan os.Signal // gets the marker
 }
@@ -44,6 +48,10 @@ type signals struct {
 func (s *signals) listen() {
 	// Nobody reads this channel. Room for one, because go vet asks for it.
 	signal.Notify(make(chan os.Signal, 1), fatal[:]...)
+	// The kernel lets the later of the two cancel the earlier, so here the order matters. So many
+	// are not sent between two calls of Next.
+	s.stops = make(chan os.Signal, 64)
+	signal.Notify(s.stops, unix.SIGTSTP, unix.SIGCONT)
 	s.marked = make(chan os.Signal, 1)
 	signal.Notify(s.marked, marker)
 	for _, sig := range left {
@@ -70,11 +78,20 @@ func (s *signals) collect() {
 		default:
 		}
 	}
+	for len(s.stops) > 0 {
+		s.mark(<-s.stops)
+	}
 }
 
 func (s *signals) mark(sig os.Signal) {
 	if n, ok := sig.(unix.Signal); ok && n > 0 && n <= 64 {
 		s.pending |= 1 << (n - 1)
+		switch n {
+		case unix.SIGTSTP:
+			s.pending &^= 1 << (unix.SIGCONT - 1)
+		case unix.SIGCONT:
+			s.pending &^= 1 << (unix.SIGTSTP - 1)
+		}
 	}
 }
 
@@ -158,8 +175,7 @@ func (k *Kernel) wait(deadline time.Duration) kernel.Event {
 		case sig = <-s.ch[6]:
 		case sig = <-s.ch[7]:
 		case sig = <-s.ch[8]:
-		case sig = <-s.ch[9]:
-		case sig = <-s.ch[10]:
+		case sig = <-s.stops:
 		case ev := <-k.poll.ready:
 			if k.log.syslog.ready(ev) {
 				continue

@@ -74,7 +74,7 @@ func (t *tidy) run(k *Kernel) {
 	}
 	k.forgetChildren()
 	debug.FreeOSMemory()
-	k.unmapProgram()
+	k.shrinkMaps()
 }
 
 // stockThreads makes the runtime start its spare threads.
@@ -111,51 +111,70 @@ func (k *Kernel) forgetChildren() {
 	k.children = slices.DeleteFunc(k.children, func(c *child) bool { return c.busy.Load() == 0 })
 }
 
-// unmapProgram takes the pages of init's own program out of its memory, most of which are of the
-// boot only; what is needed comes back by a fault that reads nothing. It does so only where the
-// program lies in memory anyway, as in an initramfs. On a disk, pages that are mapped are those
-// that stay when the disk is gone.
-func (k *Kernel) unmapProgram() {
-	var st unix.Statfs_t
-	dir, err := k.procView()
-	if err != nil {
-		return
-	}
-	fd, err := unix.Openat(dir, "self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	var exe unix.Stat_t
-	if unix.Fstatfs(fd, &st) != nil || unix.Fstat(fd, &exe) != nil {
-		return
-	}
-	if st.Type != unix.RAMFS_MAGIC && st.Type != unix.TMPFS_MAGIC {
-		return
-	}
+// shrinkMaps makes the kernel keep less of this process in memory.
+//
+// The pages of init's own program are unmapped, most of which are of the boot only; what is needed
+// comes back by a fault that reads nothing. It is done only where the program lies in memory
+// anyway, as in an initramfs. On a disk, pages that are mapped are those that stay when the disk
+// is gone.
+//
+// The rest is kept from huge pages. Go's disablethp covers the heap only, and khugepaged has been
+// seen to make two megabytes of a few kilobytes of the runtime's other memory.
+func (k *Kernel) shrinkMaps() {
+	program := k.programInMemory()
 	maps, err := k.Proc("self/maps")
 	if err != nil {
 		return
 	}
-	inode := strconv.FormatUint(exe.Ino, 10)
 	for line := range strings.Lines(string(maps)) {
 		// FROM-TO PERMISSIONS OFFSET DEVICE INODE PATH (proc_pid_maps(5))
 		f := strings.Fields(line)
-		if len(f) < 6 || f[4] != inode || strings.Contains(f[1], "w") {
+		if len(f) < 5 {
 			continue
 		}
-		from, to, _ := strings.Cut(f[0], "-")
-		start, err := strconv.ParseUint(from, 16, 64)
-		if err != nil {
-			continue
+		switch writable := strings.Contains(f[1], "w"); {
+		case f[4] == program && !writable:
+			advise(f[0], unix.MADV_DONTNEED)
+		case f[4] == "0" && writable:
+			advise(f[0], unix.MADV_NOHUGEPAGE)
 		}
-		end, err := strconv.ParseUint(to, 16, 64)
-		if err != nil {
-			continue
-		}
-		_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start),
-			unix.MADV_DONTNEED)
 	}
+}
+
+// programInMemory returns the inode of init's program if its file system has no disk, or "".
+func (k *Kernel) programInMemory() string {
+	dir, err := k.procView()
+	if err != nil {
+		return ""
+	}
+	fd, err := unix.Openat(dir, "self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var fs unix.Statfs_t
+	var exe unix.Stat_t
+	if unix.Fstatfs(fd, &fs) != nil || unix.Fstat(fd, &exe) != nil {
+		return ""
+	}
+	if fs.Type != unix.RAMFS_MAGIC && fs.Type != unix.TMPFS_MAGIC {
+		return ""
+	}
+	return strconv.FormatUint(exe.Ino, 10)
+}
+
+// advise calls madvise(2) on a range as /proc/self/maps writes it. An error changes nothing.
+func advise(addresses string, advice uintptr) {
+	from, to, _ := strings.Cut(addresses, "-")
+	start, err := strconv.ParseUint(from, 16, 64)
+	if err != nil {
+		return
+	}
+	end, err := strconv.ParseUint(to, 16, 64)
+	if err != nil {
+		return
+	}
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start), advice)
 }
 
 // startThreads makes the runtime start n threads and keep them: each goroutine insists on one,

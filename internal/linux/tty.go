@@ -26,7 +26,15 @@ func (k *Kernel) Stdio(path string, ctty bool) error {
 		if err != nil {
 			return err
 		}
+		// Descriptor 0 must be free for it, but not lost if it cannot be opened.
+		old, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
+		if err == nil {
+			defer unix.Close(old)
+		}
 		if errno := openStdio(p); errno != 0 {
+			if err == nil {
+				_ = unix.Dup3(old, 0, 0)
+			}
 			return errno
 		}
 		return nil

@@ -1,6 +1,8 @@
 package linux
 
 import (
+	"strconv"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -136,7 +138,7 @@ func (k *Kernel) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, error) 
 	if what == kernel.Out {
 		flags = unix.O_WRONLY
 	}
-	name := "self/fd/" + string(rune('0'+fd))
+	name := "self/fd/" + strconv.Itoa(int(fd))
 	n, err := above(unix.Openat(dir, name,
 		flags|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0))
 	return kernel.FD(n), err
