@@ -17,7 +17,6 @@ package pid1test
 
 import (
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -91,6 +90,7 @@ type World struct {
 	setup Setup
 	waits int
 	state []byte // the snapshot that a crashed init has left
+	last  map[string]kernel.PID
 }
 
 // ExecTime is how long it takes to load a program, if the setup does not say otherwise.
@@ -123,7 +123,9 @@ func New(t TB, s Setup) *World {
 	if s.ExecTime == 0 {
 		s.ExecTime = ExecTime
 	}
-	return &World{Machine: simkernel.New(s.Config), t: t, setup: s}
+	return &World{
+		Machine: simkernel.New(s.Config), t: t, setup: s, last: make(map[string]kernel.PID),
+	}
 }
 
 // Text takes the indentation from a text.
@@ -210,6 +212,7 @@ func (r *recorder) Spawn(c *kernel.Command) (kernel.PID, error) {
 	pid, err := r.Kernel.Spawn(c)
 	if err == nil {
 		w.Spawned = append(w.Spawned, Spawned{w.Now(), pid, c})
+		w.last[key(c)] = pid
 	}
 	return pid, err
 }
@@ -230,16 +233,17 @@ func (r *recorder) SetProc(name, value string) error {
 	return err
 }
 
-// checkAlone checks that no process of the same entry is there.
+// checkAlone checks that the last process of the same entry is gone.
 func (w *World) checkAlone(c *kernel.Command) {
 	w.t.Helper()
-	for _, p := range w.Processes() {
-		if p.Command != nil && p.State != simkernel.Zombie && p.Command.TTY == c.TTY &&
-			slices.Equal(p.Command.Argv, c.Argv) {
-			w.t.Errorf("%v: a second %q is started beside pid %d", w.Now(), c.Argv, p.PID)
-		}
+	p, ok := w.Process(w.last[key(c)])
+	if ok && p.State != simkernel.Zombie && p.Command != nil && key(p.Command) == key(c) {
+		w.t.Errorf("%v: a second %q is started beside pid %d", w.Now(), c.Argv, p.PID)
 	}
 }
+
+// key tells entries apart.
+func key(c *kernel.Command) string { return c.TTY + "\x00" + strings.Join(c.Argv, "\x00") }
 
 // check checks what must hold for every boot.
 func (w *World) check() {
