@@ -21,6 +21,7 @@ const maxStack = 16 << 20
 type Kernel struct {
 	signals signals
 	poll    poller
+	crash   crash
 	timer   *time.Timer
 	views   views
 	starts  startReports
@@ -43,6 +44,7 @@ func Open() *Kernel {
 	k := &Kernel{boot: time.Now()}
 	k.log = newLogger(&k.poll)
 	k.signals.listen()
+	k.crash.listen()
 
 	debug.SetMaxStack(maxStack)
 	debug.SetPanicOnFault(true)

@@ -18,11 +18,8 @@ import (
 // one place would count signals, which the kernel does not do either.
 var taken = [...]unix.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGTERM,
-	unix.SIGCHLD, unix.SIGPWR, crashSignal,
+	unix.SIGCHLD, unix.SIGPWR,
 }
-
-// crashSignal is SIGRTMAX. It means something in the builds that test PID 1's own crash only.
-const crashSignal = unix.Signal(64)
 
 // fatal are the signals that a Go program dies of unless it has asked for them. As PID 1 it is
 // protected from those without a handler by the kernel, but the runtime has handlers for all. The
@@ -110,7 +107,7 @@ func (k *Kernel) Next(deadline time.Duration) kernel.Event {
 	s := &k.signals
 	s.collect()
 	if sig := s.lowest(); sig != 0 {
-		return signaled(sig)
+		return kernel.Signaled{Signal: sig}
 	}
 	if ev, ok := k.poll.now(); ok && !k.log.syslog.ready(ev) {
 		return ev
@@ -119,11 +116,12 @@ func (k *Kernel) Next(deadline time.Duration) kernel.Event {
 		return ev
 	}
 	s.settle()
-	return signaled(s.lowest())
+	return kernel.Signaled{Signal: s.lowest()}
 }
 
-// marker is a signal that PID 1 sends to itself.
-const marker = unix.Signal(63)
+// marker is a signal that PID 1 sends to itself: it has a higher number than all that are taken,
+// and the runtime must be asked for it anyway.
+const marker = unix.SIGSYS
 
 // settle waits for the signals that were sent in the same moment as the one that has come, so that
 // the lowest number comes first. The runtime hands them over one by one, from several threads. The
@@ -131,7 +129,13 @@ const marker = unix.Signal(63)
 // sends now comes after all that are pending.
 func (s *signals) settle() {
 	const children = 1 << (unix.SIGCHLD - 1)
-	if s.pending&^children == 0 || unix.Kill(unix.Getpid(), marker) != nil {
+	if s.pending&^children == 0 {
+		return
+	}
+	if len(s.marked) > 0 {
+		<-s.marked // Somebody else has sent it.
+	}
+	if unix.Kill(unix.Getpid(), marker) != nil {
 		return
 	}
 	<-s.marked
@@ -142,11 +146,6 @@ func (s *signals) settle() {
 		runtime.Gosched()
 	}
 	s.collect()
-}
-
-func signaled(sig kernel.Signal) kernel.Event {
-	crashIfAsked(sig)
-	return kernel.Signaled{Signal: sig}
 }
 
 // wait blocks until something happens. It returns nil when it is a signal, now pending.
@@ -174,7 +173,6 @@ func (k *Kernel) wait(deadline time.Duration) kernel.Event {
 		case sig = <-s.ch[5]:
 		case sig = <-s.ch[6]:
 		case sig = <-s.ch[7]:
-		case sig = <-s.ch[8]:
 		case sig = <-s.stops:
 		case ev := <-k.poll.ready:
 			if k.log.syslog.ready(ev) {
@@ -183,6 +181,8 @@ func (k *Kernel) wait(deadline time.Duration) kernel.Event {
 			return ev
 		case p := <-k.poll.crashed:
 			panic(p)
+		case <-k.crash.asked:
+			panic("crash asked for by a signal")
 		case <-k.tidy.due():
 			k.tidy.run(k)
 			continue
