@@ -26,8 +26,10 @@ func TestComeBack(t *testing.T) {
 		log     []string
 	}{
 		{name: "the kernel's default", want: "10", touched: true},
-		{name: "words that say nothing of it", cmdline: "quiet nopanic=1 panic_on_oops=1 panic",
-			want: "10", touched: true},
+		{
+			name: "words that say nothing of it", cmdline: "quiet nopanic=1 panic_on_oops=1 panic",
+			want: "10", touched: true,
+		},
 		{name: "another value is there", knob: "60", want: "60"},
 		{name: "at once", knob: "-1", want: "-1"},
 		{name: "the default was asked for", cmdline: "console=ttyS0 panic=0 quiet", want: "0"},

@@ -77,6 +77,8 @@ func TestEnter(t *testing.T) {
 		{name: "a long text before", typed: strings.Repeat("x", 10_000) + "\n", starts: true},
 		{name: "text after", typed: "\nfor you\n", starts: true, said: "got it"},
 		{name: "end of file", typed: "\x04", starts: true},
+		{name: "text and then an end of file", typed: "abc\x04"},
+		{name: "and then a newline", typed: "abc\x04def\n", starts: true},
 		{name: "Ctrl-C goes nowhere", typed: "abc\x03"},
 	} {
 		for _, tty := range []string{"", "tty1"} {
@@ -287,6 +289,15 @@ func TestPromptOnAStoppedTerminal(t *testing.T) {
 		w.Boot()
 		w.WantStarts("actor pause", time.Second)
 	}
+}
+
+// TestCannotWatchTheTerminalAgain: then nobody will ever be heard there, which counts as Enter.
+func TestCannotWatchTheTerminalAgain(t *testing.T) {
+	w := pid1test.New(t, pid1test.Setup{Inittab: "::askfirst:actor pause\n"})
+	w.Fail("Watch", 2, kernel.EPERM)
+	w.At(30*time.Second, simkernel.Type{Text: "abc\x04"})
+	w.Boot()
+	w.WantStarts("actor pause", 30*time.Second)
 }
 
 // TestCannotWatchTheTerminal: it is tried again like everything else.

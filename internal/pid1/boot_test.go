@@ -271,6 +271,20 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
+// TestNotesAboutTheConfiguration are for the log: nothing is wrong.
+func TestNotesAboutTheConfiguration(t *testing.T) {
+	w := pid1test.New(t, pid1test.Setup{
+		Inittab: "::sysinit:actor say up\n",
+		Conf:    "mounts = auto\nmounts = none\n",
+	})
+	w.Boot()
+	w.WantConsole("up\n")
+	w.WantLog("/etc/rebound.conf:2: mounts = none: replaces mounts = auto of line 1", 1)
+	if got := w.Mounted(); len(got) > 0 {
+		t.Errorf("mounted: got %v, want nothing", got)
+	}
+}
+
 // TestUnreadableConfiguration: the defaults count, and it is said.
 func TestUnreadableConfiguration(t *testing.T) {
 	w := pid1test.New(t, pid1test.Setup{

@@ -120,8 +120,7 @@ func drawTable(t *rapid.T) string {
 
 // lead lets the life happen.
 func (l life) lead(t pid1test.TB) *pid1test.World {
-	var w *pid1test.World
-	w = pid1test.New(t, pid1test.Setup{
+	w := pid1test.New(t, pid1test.Setup{
 		Config:  l.config,
 		Inittab: l.inittab,
 		Mounts:  []kernel.Mount{{Type: "ext4", Target: "/data"}},

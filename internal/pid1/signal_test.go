@@ -352,7 +352,8 @@ func TestSeveralSignalsAtOnce(t *testing.T) {
 		{[]kernel.Signal{term, intr, hup}, simkernel.Restarted, []string{"reload", "cad", "down"}},
 		{[]kernel.Signal{usr2, usr1}, simkernel.PoweredOff, []string{"down", "now for poweroff"}},
 		{
-			[]kernel.Signal{pwr, term, usr2, usr1}, simkernel.Halted,
+			[]kernel.Signal{pwr, term, usr2, usr1},
+			simkernel.Halted,
 			[]string{"down", "now for poweroff", "now for reboot", "now for halt"},
 		},
 		{[]kernel.Signal{usr1, pwr}, simkernel.Halted, []string{"down", "already"}},
@@ -381,10 +382,14 @@ func TestSeveralSignalsAtOnce(t *testing.T) {
 				t.Errorf("end: got %v, want %v\n%s", w.End.How, c.how, w.Story())
 			}
 			words := []struct{ end, word string }{
-				{"reloading /etc/inittab", "reload"}, {"'actor as cad'", "cad"},
-				{"'actor as down'", "down"}, {"now for poweroff", "now for poweroff"},
-				{"now for reboot", "now for reboot"}, {"now for halt", "now for halt"},
-				{": shutdown entries", "already"}, {"going down: not pausing", "not pausing"},
+				{"reloading /etc/inittab", "reload"},
+				{"'actor as cad'", "cad"},
+				{"'actor as down'", "down"},
+				{"now for poweroff", "now for poweroff"},
+				{"now for reboot", "now for reboot"},
+				{"now for halt", "now for halt"},
+				{": shutdown entries", "already"},
+				{"going down: not pausing", "not pausing"},
 			}
 			var got []string
 			for _, l := range w.Log() {

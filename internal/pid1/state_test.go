@@ -251,6 +251,7 @@ func FuzzState(f *testing.F) {
 		"paused 16384\n", "paused 18446744073709551615\nphase 4\n", "phase -1\nphase 99\nleft -7\n",
 		"phase 1\nwaiting 1\nleft 99999999999999999999\n", "service\nservice 2\nservice 1 1 x\x00y\n",
 		"\x00\n\n\xff phase 1", "phase 4\ncadwaiting 2\ncadleft 5\n",
+		"service 2 x y\x00z\nservice 2 1 no NUL\nservice 2 1 y\x00z\nservice 2 1 y\x00z\n",
 	} {
 		f.Add([]byte(state))
 	}

@@ -157,8 +157,10 @@ type Way struct {
 func Begin(k Kernel, host Host, limits Limits, at Machine, a Action,
 	entries []inittab.Entry, restart inittab.Entry,
 ) *Way {
-	w := &Way{k: k, host: host, limits: limits, at: at, action: a, restart: restart,
-		entries: entries, phase: Entries, limit: kernel.Never, look: kernel.Never}
+	w := &Way{
+		k: k, host: host, limits: limits, at: at, action: a, restart: restart,
+		entries: entries, phase: Entries, limit: kernel.Never, look: kernel.Never,
+	}
 	w.nextEntry()
 	return w
 }

@@ -57,7 +57,8 @@ func TestSync(t *testing.T) {
 func TestAllMountsCount(t *testing.T) {
 	w := boot(t, pid1test.Setup{
 		Mounts: []kernel.Mount{
-			{Type: "proc", Target: "/proc"}, {Type: "ext4", Target: "/a"},
+			{Type: "proc", Target: "/proc"},
+			{Type: "ext4", Target: "/a"},
 			{Type: "tmpfs", Target: "/b"},
 		},
 		Inittab: "::respawn:actor pause\n",
