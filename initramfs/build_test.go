@@ -215,10 +215,16 @@ func TestRefusals(t *testing.T) {
 		{"output", []string{"--init", "init", "--output", "none/image"}, "--output none/image: "},
 
 		{"missing init", []string{"--init", "gone", "--output", "image"}, "--init: stat gone: no such"},
-		{"script as init", []string{"--init", "script", "--output", "image"},
-			"--init: script: not an ELF program"},
-		{"init for arm", []string{"--init", "arm", "--output", "image"},
-			"--init: arm: a program for EM_ARM"},
+		{
+			"script as init",
+			[]string{"--init", "script", "--output", "image"},
+			"--init: script: not an ELF program",
+		},
+		{
+			"init for arm",
+			[]string{"--init", "arm", "--output", "image"},
+			"--init: arm: a program for EM_ARM",
+		},
 		{"BusyBox for arm", good("--busybox", "arm"), "--busybox: arm: a program for EM_ARM"},
 		{"BusyBox without applets", good("--arch", "amd64", "--busybox", "init"), "--busybox: "},
 		{"missing list", good("--busybox", "busybox", "--applets", "gone"), "open gone: no such"},
@@ -236,25 +242,35 @@ func TestRefusals(t *testing.T) {
 		{"link value", good("--link", "x"), "--link x: want TARGET:DEST"},
 		{"mounted", good("--mounted", "../data"), "--mounted ../data: /../data: `..` in the name"},
 
-		{"absolute link out of the tree", good("--tree", "absolute"),
-			"--tree absolute: /etc/tool: the link target " + r.dir + "/init is not in the image"},
+		{
+			"absolute link out of the tree", good("--tree", "absolute"),
+			"--tree absolute: /etc/tool: the link target " + r.dir + "/init is not in the image",
+		},
 		{"dangling link", good("--link", "nothing:etc/x"), "there is no /etc/nothing"},
 		{"climbing link", good("--link", "../../x:etc/x"), "leaves the image"},
-		{"manifest link", good("--manifest", "dangling/manifest"),
-			"dangling/manifest:2: /bin/tool: the link target /opt/tool is not in the image"},
+		{
+			"manifest link", good("--manifest", "dangling/manifest"),
+			"dangling/manifest:2: /bin/tool: the link target /opt/tool is not in the image",
+		},
 		{"missing manifest", good("--manifest", "gone"), "--manifest: open gone: no such file"},
 
-		{"twins", good("--tree", "tree", "--file", "init:etc/inittab"),
-			"--file init:etc/inittab: /etc/inittab is already there from --tree tree, and differs"},
+		{
+			"twins", good("--tree", "tree", "--file", "init:etc/inittab"),
+			"--file init:etc/inittab: /etc/inittab is already there from --tree tree, and differs",
+		},
 		{"another reboot", good("--tree", "sbintree"), "/sbin/reboot is already there from --init init"},
 		{"another init", good("--overlay", "inittree"), "--overlay inittree: takes the place of /init"},
-		{"null as zero", good("--manifest", "nonode/manifest"),
-			"/dev/null is not the character device 1,3: init would die before main"},
+		{
+			"null as zero", good("--manifest", "nonode/manifest"),
+			"/dev/null is not the character device 1,3: init would die before main",
+		},
 		{"null as file", good("--overlay", "nulltree"), "a character device and a file"},
 
 		{"missing modules", good("--modules-from", "gone", "--module", "x"), "--modules-from: "},
-		{"unknown module", good("--modules-from", "modules/6.1", "--module", "nvme"),
-			"--module: module nvme: neither in modules/6.1 nor built in"},
+		{
+			"unknown module", good("--modules-from", "modules/6.1", "--module", "nvme"),
+			"--module: module nvme: neither in modules/6.1 nor built in",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

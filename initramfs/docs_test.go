@@ -92,8 +92,10 @@ func TestDocumentedExamples(t *testing.T) {
 	r.put("build/init-arm64", arm.bytes(), 0o755)
 	r.put("build/busybox/amd64", static(appletNul("ash", "busybox", "sh")).bytes(), 0o755)
 	r.put("board/manifest", []byte(manifests[0]), 0o644)
-	for _, name := range []string{"firmware.bin", "key", "rootfs/etc/motd", "with blanks/note",
-		"site/motd"} {
+	for _, name := range []string{
+		"firmware.bin", "key", "rootfs/etc/motd", "with blanks/note",
+		"site/motd",
+	} {
 		r.put("board/"+name, []byte(name), 0o644)
 	}
 	tree := "kernel/lib/modules/6.1.0-56-cloud-amd64/"

@@ -49,8 +49,10 @@ func (p fakeProgram) bytes() []byte {
 	}
 	sections := []elf.Section64{
 		{},
-		{Name: 1, Type: uint32(elf.SHT_DYNAMIC), Off: dynOff, Size: uint64(8 * len(dynamic)),
-			Link: 2, Entsize: 16},
+		{
+			Name: 1, Type: uint32(elf.SHT_DYNAMIC), Off: dynOff, Size: uint64(8 * len(dynamic)),
+			Link: 2, Entsize: 16,
+		},
 		{Name: 10, Type: uint32(elf.SHT_STRTAB), Off: strOff, Size: uint64(len(dynstr))},
 		{Name: 18, Type: uint32(elf.SHT_STRTAB), Off: namesOff, Size: uint64(len(names))},
 	}

@@ -43,19 +43,31 @@ func TestProgramsThatAreRefused(t *testing.T) {
 		{"script", []byte("#!/bin/sh\nexec /bin/busybox init\n"), "not an ELF program"},
 		{"empty", nil, "not an ELF program"},
 		{"cut short", static("").bytes()[:40], "not an ELF program"},
-		{"other machine", with(func(p *fakeProgram) { p.machine = elf.EM_AARCH64 }),
-			"a program for EM_AARCH64 ELFCLASS64 ELFDATA2LSB, but --arch amd64 wants EM_X86_64"},
-		{"i386", with(func(p *fakeProgram) { p.machine, p.class = elf.EM_386, elf.ELFCLASS32 }),
-			"a program for EM_386 ELFCLASS32"},
+		{
+			"other machine", with(func(p *fakeProgram) { p.machine = elf.EM_AARCH64 }),
+			"a program for EM_AARCH64 ELFCLASS64 ELFDATA2LSB, but --arch amd64 wants EM_X86_64",
+		},
+		{
+			"i386", with(func(p *fakeProgram) { p.machine, p.class = elf.EM_386, elf.ELFCLASS32 }),
+			"a program for EM_386 ELFCLASS32",
+		},
 		{"x32", with(func(p *fakeProgram) { p.class = elf.ELFCLASS32 }), "ELFCLASS32"},
-		{"object file", with(func(p *fakeProgram) { p.kind = elf.ET_REL }),
-			"not a program but ET_REL"},
-		{"dynamic", with(func(p *fakeProgram) { p.interp = "/lib64/ld-linux-x86-64.so.2" }),
-			"not static: it wants a dynamic loader"},
-		{"library needed", with(func(p *fakeProgram) { p.needed = "libc.so.6" }),
-			"not static: it wants libc.so.6"},
-		{"library", with(func(p *fakeProgram) { p.kind, p.noEntry = elf.ET_DYN, true }),
-			"a library, not a program"},
+		{
+			"object file", with(func(p *fakeProgram) { p.kind = elf.ET_REL }),
+			"not a program but ET_REL",
+		},
+		{
+			"dynamic", with(func(p *fakeProgram) { p.interp = "/lib64/ld-linux-x86-64.so.2" }),
+			"not static: it wants a dynamic loader",
+		},
+		{
+			"library needed", with(func(p *fakeProgram) { p.needed = "libc.so.6" }),
+			"not static: it wants libc.so.6",
+		},
+		{
+			"library", with(func(p *fakeProgram) { p.kind, p.noEntry = elf.ET_DYN, true }),
+			"a library, not a program",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m, err := machineFor("amd64")

@@ -86,27 +86,48 @@ func TestRefused(t *testing.T) {
 		{"long name", []Entry{file(strings.Repeat("d/", 2100)+"f", "")}, "the kernel takes 4095"},
 		{"mode", []Entry{dir("a", 0o10000)}, "want 0 to 07777"},
 		{"missing file", []Entry{{Path: "a", Source: missing, From: from}}, "no such file"},
-		{"directory for a file", []Entry{{Path: "a", Source: t.TempDir(), From: from}},
-			"is not a regular file"},
+		{
+			"directory for a file",
+			[]Entry{{Path: "a", Source: t.TempDir(), From: from}},
+			"is not a regular file",
+		},
 		{"empty link", []Entry{link("", "a")}, "want a path"},
-		{"relative to nothing", []Entry{{Path: "a", Kind: Link, Target: "b", Relative: true}},
-			"want it from the root"},
+		{
+			"relative to nothing",
+			[]Entry{{Path: "a", Kind: Link, Target: "b", Relative: true}},
+			"want it from the root",
+		},
 		{"long link", []Entry{link(strings.Repeat("x", 5000), "a")}, "the kernel takes 4095"},
 
-		{"absolute link out of the tree", []Entry{link("/usr/share/zone", "etc/zone")},
-			"link target /usr/share/zone is not in the image (there is no /usr)"},
+		{
+			"absolute link out of the tree",
+			[]Entry{link("/usr/share/zone", "etc/zone")},
+			"link target /usr/share/zone is not in the image (there is no /usr)",
+		},
 		{"dangling link", []Entry{link("nothing", "etc/some")}, "there is no /etc/nothing"},
-		{"climbing link", []Entry{link("../../etc/passwd", "etc/p"), file("etc/passwd", "")},
-			"link target ../../etc/passwd leaves the image"},
+		{
+			"climbing link",
+			[]Entry{link("../../etc/passwd", "etc/p"), file("etc/passwd", "")},
+			"link target ../../etc/passwd leaves the image",
+		},
 		{"link to itself", []Entry{link("a", "a")}, "more than 40 links"},
 		{"links in a circle", []Entry{link("b", "a"), link("a", "b")}, "more than 40 links"},
 		{"too many links", chain(maxLinks + 1), "more than 40 links"},
-		{"link through a file", []Entry{file("f", ""), link("f/x", "l")},
-			"goes through /f, which is a file"},
-		{"directories in a circle", []Entry{link("b", "a"), link("a", "b"), file("a/f", "")},
-			"more than 40 links"},
-		{"directory that leaves the image", []Entry{link("../..", "a/b"), file("a/b/f", "")},
-			"leaves the image"},
+		{
+			"link through a file",
+			[]Entry{file("f", ""), link("f/x", "l")},
+			"goes through /f, which is a file",
+		},
+		{
+			"directories in a circle",
+			[]Entry{link("b", "a"), link("a", "b"), file("a/f", "")},
+			"more than 40 links",
+		},
+		{
+			"directory that leaves the image",
+			[]Entry{link("../..", "a/b"), file("a/b/f", "")},
+			"leaves the image",
+		},
 
 		{"other content", []Entry{file("a", "1"), file("a", "2")}, "differs: the contents"},
 		{"other length", []Entry{file("a", "1"), file("a", "12")}, "differs: the contents"},
@@ -114,15 +135,29 @@ func TestRefused(t *testing.T) {
 		{"other target", []Entry{link("x", "a"), link("y", "a")}, "link targets x and y"},
 		{"other device", []Entry{char("a", 1, 3), char("a", 1, 5)}, "devices 1,3 and 1,5"},
 		{"other type", []Entry{file("a", ""), link("b", "a")}, "a file and a link"},
-		{"same place through a link",
-			[]Entry{dir("usr/sbin", 0o755), link("usr/sbin", "sbin"), file("sbin/x", "1"),
-				file("usr/sbin/x", "2")}, "/usr/sbin/x is already there from test"},
-		{"file in place of a device", []Entry{ranked(Standard, char("a", 1, 3)), file("a", "")},
-			"a character device and a file"},
-		{"directory and link", []Entry{dir("a", 0o755), ranked(Overlaid, link("b", "a"))},
-			"a directory and a link"},
-		{"file with children", []Entry{file("a", ""), file("a/b", "")},
-			"/a is a file and cannot hold it"},
+		{
+			"same place through a link",
+			[]Entry{
+				dir("usr/sbin", 0o755), link("usr/sbin", "sbin"), file("sbin/x", "1"),
+				file("usr/sbin/x", "2"),
+			},
+			"/usr/sbin/x is already there from test",
+		},
+		{
+			"file in place of a device",
+			[]Entry{ranked(Standard, char("a", 1, 3)), file("a", "")},
+			"a character device and a file",
+		},
+		{
+			"directory and link",
+			[]Entry{dir("a", 0o755), ranked(Overlaid, link("b", "a"))},
+			"a directory and a link",
+		},
+		{
+			"file with children",
+			[]Entry{file("a", ""), file("a/b", "")},
+			"/a is a file and cannot hold it",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,8 +201,10 @@ func TestAllowed(t *testing.T) {
 		{"the same device twice", []Entry{char("a", 1, 3), char("a", 1, 3)}},
 		{"absolute link in the image", []Entry{link("/bin/b", "sbin/a"), file("bin/b", "")}},
 		{"relative link", []Entry{link("../bin/b", "sbin/a"), file("bin/b", "")}},
-		{"link through a link", []Entry{link("usr/bin", "bin"), link("/bin/b", "a"),
-			file("usr/bin/b", "")}},
+		{"link through a link", []Entry{
+			link("usr/bin", "bin"), link("/bin/b", "a"),
+			file("usr/bin/b", ""),
+		}},
 		{"link to a directory", []Entry{link("../run", "var/run"), dir("run", 0o755)}},
 		{"link to the root", []Entry{link("/", "mnt/root")}},
 		{"as many links as the kernel follows", chain(maxLinks)},
@@ -216,16 +253,26 @@ func TestWhoStays(t *testing.T) {
 		first, second Entry
 		want          Entry
 	}{
-		{"a tree's directory does not undo ours", standard(dir("a", 0o1777)),
-			implied(dir("a", 0o755)), standard(dir("a", 0o1777))},
-		{"a mode that was asked for does", standard(dir("a", 0o1777)), asked(dir("a", 0o700)),
-			asked(dir("a", 0o700))},
-		{"a file takes an applet's place", standard(link("x", "a")), asked(file("a", "own")),
-			asked(file("a", "own"))},
-		{"an overlay replaces", asked(file("a", "old")), overlaid(file("a", "new")),
-			overlaid(file("a", "new"))},
-		{"an overlay replaces a link", asked(link("x", "a")), overlaid(file("a", "new")),
-			overlaid(file("a", "new"))},
+		{
+			"a tree's directory does not undo ours", standard(dir("a", 0o1777)),
+			implied(dir("a", 0o755)), standard(dir("a", 0o1777)),
+		},
+		{
+			"a mode that was asked for does", standard(dir("a", 0o1777)), asked(dir("a", 0o700)),
+			asked(dir("a", 0o700)),
+		},
+		{
+			"a file takes an applet's place", standard(link("x", "a")), asked(file("a", "own")),
+			asked(file("a", "own")),
+		},
+		{
+			"an overlay replaces", asked(file("a", "old")), overlaid(file("a", "new")),
+			overlaid(file("a", "new")),
+		},
+		{
+			"an overlay replaces a link", asked(link("x", "a")), overlaid(file("a", "new")),
+			overlaid(file("a", "new")),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -45,10 +45,14 @@ func TestModesOfTrees(t *testing.T) {
 		"tmp": 0o777 | os.ModeDir | os.ModeSticky,
 	})
 	for keep, want := range map[bool]map[string]uint32{
-		false: {"etc/shadow": 0o644, "bin/tool": 0o755, "bin/su": 0o4755, "bin/wall": 0o2755,
-			"data": 0o755, "tmp": 0o1777},
-		true: {"etc/shadow": 0o600, "bin/tool": 0o700, "bin/su": 0o4755, "bin/wall": 0o2755,
-			"data": 0o2770, "tmp": 0o1777},
+		false: {
+			"etc/shadow": 0o644, "bin/tool": 0o755, "bin/su": 0o4755, "bin/wall": 0o2755,
+			"data": 0o755, "tmp": 0o1777,
+		},
+		true: {
+			"etc/shadow": 0o600, "bin/tool": 0o700, "bin/su": 0o4755, "bin/wall": 0o2755,
+			"data": 0o2770, "tmp": 0o1777,
+		},
 	} {
 		im := &Image{}
 		if err := im.AddTree(Tree{Dir: root, Rank: Asked, From: from, KeepModes: keep}); err != nil {

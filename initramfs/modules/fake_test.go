@@ -23,8 +23,10 @@ func ko(machine elf.Machine, fields ...string) []byte {
 	sections := []elf.Section64{
 		{},
 		{Name: 1, Type: uint32(elf.SHT_PROGBITS), Off: 64, Size: uint64(len(info))},
-		{Name: 10, Type: uint32(elf.SHT_STRTAB), Off: 64 + uint64(len(info)),
-			Size: uint64(len(names))},
+		{
+			Name: 10, Type: uint32(elf.SHT_STRTAB), Off: 64 + uint64(len(info)),
+			Size: uint64(len(names)),
+		},
 	}
 	header := elf.Header64{
 		Ident:   [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', 2, 1, 1},

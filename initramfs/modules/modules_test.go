@@ -96,8 +96,10 @@ func TestSelect(t *testing.T) {
 		{ask: []string{"ext4", "xor"}, want: "xor", builtin: "ext4", asked: 1},
 		{ask: []string{"raid6-pq"}, want: "raid6_pq xor", asked: 1},
 		{ask: []string{"kernel/crypto/xor.ko"}, want: "xor", asked: 1},
-		{ask: []string{"btrfs"}, want: "btrfs crc32c_intel crc32c_other libcrc32c raid6_pq xor",
-			missing: "extra_checks", asked: 1},
+		{
+			ask: []string{"btrfs"}, want: "btrfs crc32c_intel crc32c_other libcrc32c raid6_pq xor",
+			missing: "extra_checks", asked: 1,
+		},
 	}
 	for name, files := range map[string]map[string]string{
 		"asking the modules": kernel(), "from modules.dep": afterDepmod(),
@@ -209,8 +211,10 @@ func TestXzStaysPacked(t *testing.T) {
 // TestModulesLoadFromRightToLeft: a diamond and a chain, where every module must be on the line
 // and stand left of all that it needs.
 func TestModulesLoadFromRightToLeft(t *testing.T) {
-	needs := map[string]string{"top": "left,right", "left": "base", "right": "left,base",
-		"base": "root", "root": ""}
+	needs := map[string]string{
+		"top": "left,right", "left": "base", "right": "left,base",
+		"base": "root", "root": "",
+	}
 	tree := map[string]string{}
 	for name, deps := range needs {
 		tree["kernel/"+name+".ko"] = "depends=" + deps
@@ -268,31 +272,59 @@ func TestRefused(t *testing.T) {
 	}{
 		{"unknown module", kernel(), "nvme", "module nvme: neither in "},
 		{"unknown module after depmod", afterDepmod(), "nvme", "module nvme: neither in "},
-		{"unknown dependency", with(map[string]string{"kernel/a.ko": "depends=ghost"}), "a",
-			"module ghost, needed by a: neither in "},
-		{"circle", with(map[string]string{"kernel/a.ko": "depends=b", "kernel/b.ko": "depends=a"}),
-			"a", "module a needs itself, through b"},
-		{"two files", with(map[string]string{"kernel/a/xor.ko": "depends="}), "xor",
-			"two files for module xor: kernel/"},
-		{"xz without modules.dep", with(map[string]string{"kernel/a.ko.xz": ""}), "a",
-			"a.ko.xz: packed by xz, and "},
-		{"other kernel", with(map[string]string{"kernel/a.ko": "vermagic=5.10.0 SMP"}), "a",
-			"a.ko: a module for kernel 5.10.0, but the kernel looks for its modules in"},
-		{"modules.dep", map[string]string{"modules.dep": "a.ko:\nb.ko c.ko\n"}, "a",
-			"modules.dep:2: \"b.ko c.ko\": want `module: dependencies`"},
+		{
+			"unknown dependency", with(map[string]string{"kernel/a.ko": "depends=ghost"}), "a",
+			"module ghost, needed by a: neither in ",
+		},
+		{
+			"circle", with(map[string]string{"kernel/a.ko": "depends=b", "kernel/b.ko": "depends=a"}),
+			"a", "module a needs itself, through b",
+		},
+		{
+			"two files", with(map[string]string{"kernel/a/xor.ko": "depends="}), "xor",
+			"two files for module xor: kernel/",
+		},
+		{
+			"xz without modules.dep", with(map[string]string{"kernel/a.ko.xz": ""}), "a",
+			"a.ko.xz: packed by xz, and ",
+		},
+		{
+			"other kernel", with(map[string]string{"kernel/a.ko": "vermagic=5.10.0 SMP"}), "a",
+			"a.ko: a module for kernel 5.10.0, but the kernel looks for its modules in",
+		},
+		{
+			"modules.dep",
+			map[string]string{"modules.dep": "a.ko:\nb.ko c.ko\n"},
+			"a",
+			"modules.dep:2: \"b.ko c.ko\": want `module: dependencies`",
+		},
 		{"file that has gone", map[string]string{"modules.dep": "a.ko:\n"}, "a", "no such file"},
-		{"packed file that has gone", map[string]string{"modules.dep": "a.ko.gz:\n"}, "a",
-			"no such file"},
-		{"path outside", map[string]string{"modules.dep": "../a.ko:\n"}, "a",
-			"modules.dep:1: \"../a.ko\": want a path inside the tree"},
+		{
+			"packed file that has gone",
+			map[string]string{"modules.dep": "a.ko.gz:\n"},
+			"a",
+			"no such file",
+		},
+		{
+			"path outside",
+			map[string]string{"modules.dep": "../a.ko:\n"},
+			"a",
+			"modules.dep:1: \"../a.ko\": want a path inside the tree",
+		},
 		{"blank", map[string]string{"modules.dep": "kernel/a b.ko:\n"}, "a", "a blank in the name"},
 		{"no module", map[string]string{"modules.dep": "a.so:\n"}, "a", "want a .ko file"},
-		{"modules.softdep", with(map[string]string{"modules.dep": "", "modules.softdep": "alias x\n"}),
-			"a", "modules.softdep:1: \"alias x\": want `softdep"},
-		{"modules.alias", with(map[string]string{"modules.dep": "", "modules.alias": "alias x\n"}),
-			"a", "modules.alias:1: \"alias x\": want `alias"},
-		{"modules.builtin", with(map[string]string{"modules.builtin": "/a.ko\n"}), "a",
-			"modules.builtin:1: \"/a.ko\": want a path inside"},
+		{
+			"modules.softdep", with(map[string]string{"modules.dep": "", "modules.softdep": "alias x\n"}),
+			"a", "modules.softdep:1: \"alias x\": want `softdep",
+		},
+		{
+			"modules.alias", with(map[string]string{"modules.dep": "", "modules.alias": "alias x\n"}),
+			"a", "modules.alias:1: \"alias x\": want `alias",
+		},
+		{
+			"modules.builtin", with(map[string]string{"modules.builtin": "/a.ko\n"}), "a",
+			"modules.builtin:1: \"/a.ko\": want a path inside",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -90,26 +90,37 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 			"/etc/inittab does not exist: init uses its built-in table.\n",
 			"askfirst", "Nothing is wrong.\n", "/etc/rebound.conf does not exist.\n",
 		}},
-		{"the inittab may not be opened",
-			failed(inittabName, "open", fs.ErrPermission), missing(configName), false, []string{
+		{
+			"the inittab may not be opened",
+			failed(inittabName, "open", fs.ErrPermission), missing(configName), false,
+			[]string{
 				"/etc/inittab cannot be opened: init uses its built-in table.\n", "askfirst",
 				"/etc/inittab: mistake: permission denied: init uses its built-in table\n",
 				"1 mistake, no traps.\n",
-			}},
-		{"the inittab is a directory",
+			},
+		},
+		{
+			"the inittab is a directory",
 			failed(inittabName, "read", errors.New("is a directory")), missing(configName), false,
 			[]string{
 				"/etc/inittab cannot be read: init finds no entries in it.\n",
 				"/etc/inittab: mistake: is a directory: init finds no entries in it\n",
-			}},
-		{"an error of another kind",
-			File{Name: inittabName, Err: errors.New("too large")}, missing(configName), false,
-			[]string{"/etc/inittab: mistake: too large: init uses its built-in table\n"}},
-		{"the configuration may not be opened",
-			good, failed(configName, "open", fs.ErrPermission), false, []string{
+			},
+		},
+		{
+			"an error of another kind",
+			File{Name: inittabName, Err: errors.New("too large")},
+			missing(configName), false,
+			[]string{"/etc/inittab: mistake: too large: init uses its built-in table\n"},
+		},
+		{
+			"the configuration may not be opened",
+			good, failed(configName, "open", fs.ErrPermission), false,
+			[]string{
 				"/etc/rebound.conf: mistake: permission denied: init uses the defaults\n",
 				"All settings are the defaults.\n",
-			}},
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, ok := Report(c.table, c.settings, nil)

@@ -56,30 +56,44 @@ func TestSettings(t *testing.T) {
 		change      func(*Settings)
 		problems    []string
 	}{
-		{name: "a line", text: "shutdown.term_timeout = 30s\n",
-			change: func(s *Settings) { s.Shutdown.TermTimeout = 30 * time.Second }},
-		{name: "without a newline and blanks", text: "mounts=auto",
-			change: func(s *Settings) { s.Mounts = MountsAuto }},
-		{name: "with many blanks and a carriage return", text: "\t mounts \t=  auto \r\n",
-			change: func(s *Settings) { s.Mounts = MountsAuto }},
-		{name: "comments and empty lines",
-			text: "# mounts = auto\n; mounts = auto\n  # mounts = auto\n\n \r\n#"},
-		{name: "units", text: "shutdown.term_timeout = 1m30s\nshutdown.kill_timeout = 300ms",
+		{
+			name: "a line", text: "shutdown.term_timeout = 30s\n",
+			change: func(s *Settings) { s.Shutdown.TermTimeout = 30 * time.Second },
+		},
+		{
+			name: "without a newline and blanks", text: "mounts=auto",
+			change: func(s *Settings) { s.Mounts = MountsAuto },
+		},
+		{
+			name: "with many blanks and a carriage return", text: "\t mounts \t=  auto \r\n",
+			change: func(s *Settings) { s.Mounts = MountsAuto },
+		},
+		{
+			name: "comments and empty lines",
+			text: "# mounts = auto\n; mounts = auto\n  # mounts = auto\n\n \r\n#",
+		},
+		{
+			name: "units", text: "shutdown.term_timeout = 1m30s\nshutdown.kill_timeout = 300ms",
 			change: func(s *Settings) {
 				s.Shutdown.TermTimeout = 90 * time.Second
 				s.Shutdown.KillTimeout = 300 * time.Millisecond
-			}},
-		{name: "the bounds are in the range",
+			},
+		},
+		{
+			name: "the bounds are in the range",
 			text: "shutdown.term_timeout = 10m\nshutdown.kill_timeout = 0s",
 			change: func(s *Settings) {
 				s.Shutdown.TermTimeout = 10 * time.Minute
 				s.Shutdown.KillTimeout = 0
-			}},
+			},
+		},
 
 		{name: "a bare number", text: "\n\nshutdown.term_timeout = 5\n", problems: []string{
 			"/etc/rebound.conf:3: shutdown.term_timeout = 5: " +
-				"expected a time with a unit, such as 5s"}},
-		{name: "a bare zero, no number, nothing, a blank before the unit, no unit of ours",
+				"expected a time with a unit, such as 5s",
+		}},
+		{
+			name: "a bare zero, no number, nothing, a blank before the unit, no unit of ours",
 			text: "shutdown.term_timeout = 0\nshutdown.term_timeout = soon\n" +
 				"shutdown.term_timeout =\nshutdown.term_timeout = 5 s\nshutdown.term_timeout = 1d",
 			problems: []string{
@@ -93,24 +107,31 @@ func TestSettings(t *testing.T) {
 					"expected a time with a unit, such as 5s",
 				"/etc/rebound.conf:5: shutdown.term_timeout = 1d: " +
 					"expected a time with a unit, such as 5s",
-			}},
-		{name: "out of range", text: "shutdown.term_timeout = 11m\nshutdown.kill_timeout = -1s",
+			},
+		},
+		{
+			name: "out of range", text: "shutdown.term_timeout = 11m\nshutdown.kill_timeout = -1s",
 			problems: []string{
 				"/etc/rebound.conf:1: shutdown.term_timeout = 11m: expected 0s to 10m",
 				"/etc/rebound.conf:2: shutdown.kill_timeout = -1s: expected 0s to 1m",
-			}},
+			},
+		},
 		{name: "no such word", text: "mounts = all\nlog.syslog = true", problems: []string{
 			"/etc/rebound.conf:1: mounts = all: expected none or auto",
 			"/etc/rebound.conf:2: log.syslog = true: expected yes or no",
 		}},
-		{name: "a comment behind the value", text: "mounts = auto # all of them",
+		{
+			name: "a comment behind the value", text: "mounts = auto # all of them",
 			problems: []string{"/etc/rebound.conf:1: mounts = auto # all of them: " +
-				"expected none or auto; a comment needs a line of its own"}},
+				"expected none or auto; a comment needs a line of its own"},
+		},
 		{name: "a misspelt key", text: "shutdown.term_timout = 5s", problems: []string{
 			"/etc/rebound.conf:1: shutdown.term_timout = 5s: " +
-				"there is no such key; the nearest is shutdown.term_timeout"}},
+				"there is no such key; the nearest is shutdown.term_timeout",
+		}},
 		{name: "half a key", text: "syslog = no", problems: []string{
-			"/etc/rebound.conf:1: syslog = no: there is no such key; the nearest is log.syslog"}},
+			"/etc/rebound.conf:1: syslog = no: there is no such key; the nearest is log.syslog",
+		}},
 		{name: "a key unlike any", text: "kernel.panic = 10\n-mounts = auto", problems: []string{
 			"/etc/rebound.conf:1: kernel.panic = 10: there is no such key",
 			"/etc/rebound.conf:2: -mounts = auto: there is no such key; the nearest is mounts",
@@ -120,29 +141,45 @@ func TestSettings(t *testing.T) {
 			"/etc/rebound.conf:2: = auto: expected key = value",
 			"/etc/rebound.conf:3: [shutdown]: expected key = value",
 		}},
-		{name: "the last one wins", text: "mounts = none\n\nmounts = auto",
+		{
+			name: "the last one wins", text: "mounts = none\n\nmounts = auto",
 			change: func(s *Settings) { s.Mounts = MountsAuto },
 			problems: []string{
-				"note: /etc/rebound.conf:3: mounts = auto: replaces mounts = none of line 1"}},
-		{name: "the last valid one wins", text: "mounts = auto\nmounts = al",
+				"note: /etc/rebound.conf:3: mounts = auto: replaces mounts = none of line 1",
+			},
+		},
+		{
+			name: "the last valid one wins", text: "mounts = auto\nmounts = al",
 			change: func(s *Settings) { s.Mounts = MountsAuto },
 			problems: []string{
-				"/etc/rebound.conf:2: mounts = al: expected none or auto"}},
-		{name: "control characters are made visible", text: "mo\x1bunts = \x00\xff",
+				"/etc/rebound.conf:2: mounts = al: expected none or auto",
+			},
+		},
+		{
+			name: "control characters are made visible", text: "mo\x1bunts = \x00\xff",
 			problems: []string{`/etc/rebound.conf:1: "mo\x1bunts" = "\x00\xff": ` +
-				`there is no such key; the nearest is mounts`}},
+				`there is no such key; the nearest is mounts`},
+		},
 
-		{name: "the command line wins", text: "mounts = none\n",
+		{
+			name: "the command line wins", text: "mounts = none\n",
 			commandLine: "quiet rebound.mounts=auto root=/dev/vda1\n",
-			change:      func(s *Settings) { s.Mounts = MountsAuto }},
-		{name: "its last word wins", commandLine: "rebound.mounts=none rebound.mounts=auto",
+			change:      func(s *Settings) { s.Mounts = MountsAuto },
+		},
+		{
+			name: "its last word wins", commandLine: "rebound.mounts=none rebound.mounts=auto",
 			change: func(s *Settings) { s.Mounts = MountsAuto },
 			problems: []string{
-				"note: kernel command line: rebound.mounts=auto: replaces rebound.mounts=none"}},
-		{name: "quotes", commandLine: `rebound.mounts="auto" "rebound.log.syslog=no"`,
-			change: func(s *Settings) { s.Mounts = MountsAuto; s.Log.Syslog = false }},
+				"note: kernel command line: rebound.mounts=auto: replaces rebound.mounts=none",
+			},
+		},
+		{
+			name: "quotes", commandLine: `rebound.mounts="auto" "rebound.log.syslog=no"`,
+			change: func(s *Settings) { s.Mounts = MountsAuto; s.Log.Syslog = false },
+		},
 		{name: "words of others", commandLine: "mounts=auto xrebound.mounts=auto rebound=1"},
-		{name: "wrong words",
+		{
+			name: "wrong words",
 			commandLine: `rebound.mounts=all rebound.mount=auto rebound.log.syslog ` +
 				`"rebound.mounts=a o"`,
 			problems: []string{
@@ -151,15 +188,20 @@ func TestSettings(t *testing.T) {
 					"there is no such key; the nearest is mounts",
 				"kernel command line: rebound.log.syslog: expected rebound.key=value",
 				"kernel command line: rebound.mounts=a o: expected none or auto",
-			}},
-		{name: "behind the dashes", commandLine: "-- single rebound.mounts=auto",
+			},
+		},
+		{
+			name: "behind the dashes", commandLine: "-- single rebound.mounts=auto",
 			problems: []string{"kernel command line: rebound.mounts=auto: " +
-				"stands behind --, where words are arguments for init and not settings"}},
-		{name: "file before command line", text: "mounts = x", commandLine: "rebound.mounts=y",
+				"stands behind --, where words are arguments for init and not settings"},
+		},
+		{
+			name: "file before command line", text: "mounts = x", commandLine: "rebound.mounts=y",
 			problems: []string{
 				"/etc/rebound.conf:1: mounts = x: expected none or auto",
 				"kernel command line: rebound.mounts=y: expected none or auto",
-			}},
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := def

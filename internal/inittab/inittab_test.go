@@ -57,60 +57,115 @@ func TestStatements(t *testing.T) {
 	}{
 		{"2.2 the command keeps its colons", "::once:a:b:c\n", []string{"::once:a:b:c"}, nil},
 		{"2.2 empty fields do not merge", "::once:x\n:::once:y\n", []string{"::once:x"}, bad(2)},
-		{"2.3 a # is a comment anywhere", "::once:echo hash#tail\n",
-			[]string{"::once:echo hash"}, nil},
+		{
+			"2.3 a # is a comment anywhere", "::once:echo hash#tail\n",
+			[]string{"::once:echo hash"},
+			nil,
+		},
 		{"2.3 also between quotes", "::once:echo 'q#uoted'\n", []string{"::once:echo 'q"}, nil},
 		{"2.3 there is no escape", "::once:echo \\#x\n", []string{"::once:echo \\#"}, nil},
 		{"2.3 also in an earlier field", "t#ty1::once:x\n::on#ce:x\n", nil, bad(1, 2)},
 		{"2.4 empty lines and comments are skipped", "\n#x\n\n# y\n", nil, nil},
 		{"2.4 blanks are not an empty line", "   \n\t\n  # x\n", nil, bad(1, 2, 3)},
-		{"2.5 a backslash joins with nothing between", "::once:a\\\nb\n",
-			[]string{"::once:ab"}, nil},
+		{
+			"2.5 a backslash joins with nothing between", "::once:a\\\nb\n",
+			[]string{"::once:ab"},
+			nil,
+		},
 		{"2.5 and keeps blanks", "::once:a \\\n  b\n", []string{"::once:a   b"}, nil},
-		{"2.5 a comment swallows the next line", "# x \\\n::once:a\n::once:b\n",
-			[]string{"::once:b"}, nil},
+		{
+			"2.5 a comment swallows the next line", "# x \\\n::once:a\n::once:b\n",
+			[]string{"::once:b"},
+			nil,
+		},
 		{"2.5 one backslash of two joins", "::once:a\\\\\nb\n", []string{"::once:a\\b"}, nil},
-		{"2.5 the joined line may join again", "::once:a\\\\\n\n::once:b\n::once:c",
-			[]string{"::once:a::once:b", "::once:c"}, nil},
+		{
+			"2.5 the joined line may join again", "::once:a\\\\\n\n::once:b\n::once:c",
+			[]string{"::once:a::once:b", "::once:c"},
+			nil,
+		},
 		{"2.5 a backslash alone in a line", "\\\n::once:a\n", []string{"::once:a"}, nil},
-		{"2.5 a joined comment ends the command", "::once:a\\\n#b\n::once:c\n",
-			[]string{"::once:a", "::once:c"}, nil},
+		{
+			"2.5 a joined comment ends the command", "::once:a\\\n#b\n::once:c\n",
+			[]string{"::once:a", "::once:c"},
+			nil,
+		},
 		{"2.5 a backslash at the end of the file", "::once:a\\", []string{"::once:a"}, nil},
 		{"2.6 no newline at the end", "::once:a", []string{"::once:a"}, nil},
 		{"2.6 CR stays", "::once:a\r\n\r\n", []string{"::once:a\r"}, bad(2)},
-		{"2.6 NUL ends the line", "::once:a\x00b\n::once:c\n",
-			[]string{"::once:a", "::once:c"}, nil},
+		{
+			"2.6 NUL ends the line", "::once:a\x00b\n::once:c\n",
+			[]string{"::once:a", "::once:c"},
+			nil,
+		},
 		{"2.6 NUL ends joined lines too", "::once:a\x00b\\\nc\n", []string{"::once:a"}, nil},
 		{"2.6 a line that begins with NUL is empty", "\x00::once:a\n", nil, nil},
-		{"2.7 runlevels mean nothing", ":12345:once:a\n:?!:once:b\n",
-			[]string{":12345:once:a", ":?!:once:b"}, nil},
-		{"2.8 all actions", "::restart:h\n::shutdown:g\n::ctrlaltdel:f\n::askfirst:e\n" +
-			"::respawn:d\n::once:c\n::wait:b\n::sysinit:a\n",
-			[]string{"::restart:h", "::shutdown:g", "::ctrlaltdel:f", "::askfirst:e",
-				"::respawn:d", "::once:c", "::wait:b", "::sysinit:a"}, nil},
-		{"2.8 nothing like them", "::initdefault:a\n::SYSINIT:a\n:: sysinit:a\n::sysinit :a\n" +
-			"::boot:a\n::powerfail:a\n::sysini:a\n::sysinitt:a\n::no action:a\n",
-			nil, bad(1, 2, 3, 4, 5, 6, 7, 8, 9)},
+		{
+			"2.7 runlevels mean nothing", ":12345:once:a\n:?!:once:b\n",
+			[]string{":12345:once:a", ":?!:once:b"},
+			nil,
+		},
+		{
+			"2.8 all actions", "::restart:h\n::shutdown:g\n::ctrlaltdel:f\n::askfirst:e\n" +
+				"::respawn:d\n::once:c\n::wait:b\n::sysinit:a\n",
+			[]string{
+				"::restart:h", "::shutdown:g", "::ctrlaltdel:f", "::askfirst:e",
+				"::respawn:d", "::once:c", "::wait:b", "::sysinit:a",
+			},
+			nil,
+		},
+		{
+			"2.8 nothing like them", "::initdefault:a\n::SYSINIT:a\n:: sysinit:a\n::sysinit :a\n" +
+				"::boot:a\n::powerfail:a\n::sysini:a\n::sysinitt:a\n::no action:a\n",
+			nil, bad(1, 2, 3, 4, 5, 6, 7, 8, 9),
+		},
 		{"2.9 fewer than four fields", "a\na:b\na:b:once\n", nil, bad(1, 2, 3)},
 		{"2.9 no command", "::once:\n::once:#a\n", nil, bad(1, 2)},
-		{"2.9 the last physical line counts", "a\\\nb\\\nc\n::once:x\\\n y\nd\n",
-			[]string{"::once:x y"}, bad(3, 6)},
-		{"2.9 parsing goes on", "x\n::once:a\ny\n::once:b\n",
-			[]string{"::once:a", "::once:b"}, bad(1, 3)},
-		{"2.10 a command of blanks is accepted", "::once: \n::once:\t\n",
-			[]string{"::once: ", "::once:\t"}, nil},
-		{"2.14 a twin moves to the end", "::once:a\n::once:b\n::once:a\n",
-			[]string{"::once:b", "::once:a"}, nil},
-		{"2.14 three of them too", "::once:a\n::once:b\n::once:a\n::once:c\n::once:a\n",
-			[]string{"::once:b", "::once:c", "::once:a"}, nil},
-		{"2.15 and takes the last action", "::sysinit:/bin/date\n::shutdown:/bin/date\n",
-			[]string{"::shutdown:/bin/date"}, nil},
-		{"2.14 the device counts, not the id", "tty1::once:a\n/dev/tty1::wait:a\n",
-			[]string{"/dev/tty1::wait:a"}, nil},
-		{"2.14 a blank makes a difference", "::once:a b\n::once:a  b\n::once:a b \n",
-			[]string{"::once:a b", "::once:a  b", "::once:a b "}, nil},
-		{"2.16 another terminal is another entry", "tty1::once:a\ntty2::once:a\n",
-			[]string{"tty1::once:a", "tty2::once:a"}, nil},
+		{
+			"2.9 the last physical line counts", "a\\\nb\\\nc\n::once:x\\\n y\nd\n",
+			[]string{"::once:x y"},
+			bad(3, 6),
+		},
+		{
+			"2.9 parsing goes on", "x\n::once:a\ny\n::once:b\n",
+			[]string{"::once:a", "::once:b"},
+			bad(1, 3),
+		},
+		{
+			"2.10 a command of blanks is accepted", "::once: \n::once:\t\n",
+			[]string{"::once: ", "::once:\t"},
+			nil,
+		},
+		{
+			"2.14 a twin moves to the end", "::once:a\n::once:b\n::once:a\n",
+			[]string{"::once:b", "::once:a"},
+			nil,
+		},
+		{
+			"2.14 three of them too", "::once:a\n::once:b\n::once:a\n::once:c\n::once:a\n",
+			[]string{"::once:b", "::once:c", "::once:a"},
+			nil,
+		},
+		{
+			"2.15 and takes the last action", "::sysinit:/bin/date\n::shutdown:/bin/date\n",
+			[]string{"::shutdown:/bin/date"},
+			nil,
+		},
+		{
+			"2.14 the device counts, not the id", "tty1::once:a\n/dev/tty1::wait:a\n",
+			[]string{"/dev/tty1::wait:a"},
+			nil,
+		},
+		{
+			"2.14 a blank makes a difference", "::once:a b\n::once:a  b\n::once:a b \n",
+			[]string{"::once:a b", "::once:a  b", "::once:a b "},
+			nil,
+		},
+		{
+			"2.16 another terminal is another entry", "tty1::once:a\ntty2::once:a\n",
+			[]string{"tty1::once:a", "tty2::once:a"},
+			nil,
+		},
 		{"2.18 an empty file", "", nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -183,8 +238,11 @@ func TestFixture(t *testing.T) {
 		{"::sysinit:/bin/echo 'q#uoted'", []string{"::sysinit:/bin/echo 'q"}, false},
 		{"::sysinit:#cmd", nil, true},
 		{":12345:sysinit:/bin/echo ok", []string{":12345:sysinit:/bin/echo ok"}, false},
-		{"::sysinit:/bin/echo c1 \\\n c2 \\\n c3",
-			[]string{"::sysinit:/bin/echo c1  c2  c3"}, false},
+		{
+			"::sysinit:/bin/echo c1 \\\n c2 \\\n c3",
+			[]string{"::sysinit:/bin/echo c1  c2  c3"},
+			false,
+		},
 		{"id:x:sysinit", nil, true},
 		{"::initdefault:3", nil, true},
 		{"x:y:z:w:v", nil, true},
@@ -400,16 +458,26 @@ func TestNothingIsLostInALongFile(t *testing.T) {
 		traps    int
 		perLine  uint64 // bytes allocated, garbage included; about 3/4 of it in Nov. 2026
 	}{
-		{"entries", func(n int) string { return "::once:/bin/x " + strconv.Itoa(n) },
-			lines, 0, 0, 300},
-		{"comments", func(int) string { return "# x: y: z: /bin/x" },
-			0, 0, 1, 300},
-		{"twins, each of which is a trap too", func(int) string { return "::once:/bin/x;/bin/y" },
-			1, 0, lines - 1 + lines, 2000},
-		{"mistakes", func(int) string { return "x" },
-			0, lines, 1, 600},
-		{"unknown actions", func(n int) string { return "::respwan:/bin/x" + strconv.Itoa(n) },
-			0, lines, 1, 1300},
+		{
+			"entries", func(n int) string { return "::once:/bin/x " + strconv.Itoa(n) },
+			lines, 0, 0, 300,
+		},
+		{
+			"comments", func(int) string { return "# x: y: z: /bin/x" },
+			0, 0, 1, 300,
+		},
+		{
+			"twins, each of which is a trap too", func(int) string { return "::once:/bin/x;/bin/y" },
+			1, 0, lines - 1 + lines, 2000,
+		},
+		{
+			"mistakes", func(int) string { return "x" },
+			0, lines, 1, 600,
+		},
+		{
+			"unknown actions", func(n int) string { return "::respwan:/bin/x" + strconv.Itoa(n) },
+			0, lines, 1, 1300,
+		},
 		{"joined lines", func(n int) string {
 			if n < lines-1 {
 				return `::once:x\`

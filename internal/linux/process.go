@@ -44,8 +44,10 @@ func (k *Kernel) Call(call kernel.Call) (kernel.PID, error) {
 		}
 		c.reserve(len(call.Arg)+1, 0)
 		c.nr = unix.SYS_REBOOT
-		c.args = [4]uintptr{unix.LINUX_REBOOT_MAGIC1, unix.LINUX_REBOOT_MAGIC2,
-			uintptr(call.Cmd), uintptr(unsafe.Pointer(c.cstring(call.Arg)))}
+		c.args = [4]uintptr{
+			unix.LINUX_REBOOT_MAGIC1, unix.LINUX_REBOOT_MAGIC2,
+			uintptr(call.Cmd), uintptr(unsafe.Pointer(c.cstring(call.Arg))),
+		}
 	}
 	return k.start(c)
 }

@@ -15,7 +15,9 @@ not a mount
 24 1 0:31
 `
 	want := []Mount{
-		{"/", "rootfs"}, {"/proc", "proc"}, {`/mnt/with\040blank`, "ext4"},
+		{"/", "rootfs"},
+		{"/proc", "proc"},
+		{`/mnt/with\040blank`, "ext4"},
 		{"/net", "fuse.sshfs"},
 	}
 	if got := Parse([]byte(text)); !slices.Equal(got, want) {

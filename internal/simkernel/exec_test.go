@@ -38,49 +38,67 @@ func TestHowProgramsStart(t *testing.T) {
 		console: "/bin/sh|/bin/text|a\n",
 	}, {
 		name: "the shell's exec",
-		command: kernel.Command{Paths: []string{"/bin/sh"}, Env: []string{path},
-			Argv: []string{"/bin/sh", "-c", "exec args a  b"}},
+		command: kernel.Command{
+			Paths: []string{"/bin/sh"}, Env: []string{path},
+			Argv: []string{"/bin/sh", "-c", "exec args a  b"},
+		},
 		console: "args|a|b\n",
 	}, {
 		name: "the shell finds nothing",
-		command: kernel.Command{Paths: []string{"/bin/sh"}, Env: []string{path},
-			Argv: []string{"/bin/sh", "-c", "exec nothing"}},
+		command: kernel.Command{
+			Paths: []string{"/bin/sh"}, Env: []string{path},
+			Argv: []string{"/bin/sh", "-c", "exec nothing"},
+		},
 		console: "sh: exec: nothing: not found\n", end: kernel.Exit{Status: 127 << 8},
 	}, {
 		name: "the shell may not",
-		command: kernel.Command{Paths: []string{"/bin/sh"}, Env: []string{path},
-			Argv: []string{"/bin/sh", "-c", "exec /etc/plain"}},
+		command: kernel.Command{
+			Paths: []string{"/bin/sh"}, Env: []string{path},
+			Argv: []string{"/bin/sh", "-c", "exec /etc/plain"},
+		},
 		console: "sh: exec: /etc/plain: Permission denied\n", end: kernel.Exit{Status: 126 << 8},
 	}, {
 		name:    "missing",
 		command: kernel.Command{Paths: []string{"/bin/missing"}, Argv: []string{"x"}},
-		end: kernel.Exit{Status: 255 << 8,
-			Failed: &kernel.StartError{Stage: kernel.StageExec, Errno: kernel.ENOENT}},
+		end: kernel.Exit{
+			Status: 255 << 8,
+			Failed: &kernel.StartError{Stage: kernel.StageExec, Errno: kernel.ENOENT},
+		},
 	}, {
 		name:    "an empty name",
 		command: kernel.Command{Paths: []string{""}, Argv: []string{""}},
-		end: kernel.Exit{Status: 255 << 8,
-			Failed: &kernel.StartError{Stage: kernel.StageExec, Errno: kernel.ENOENT}},
+		end: kernel.Exit{
+			Status: 255 << 8,
+			Failed: &kernel.StartError{Stage: kernel.StageExec, Errno: kernel.ENOENT},
+		},
 	}, {
 		name:    "a file in the place of a directory",
 		command: kernel.Command{Paths: []string{"/etc/plain/x"}, Argv: []string{"x"}},
-		end: kernel.Exit{Status: 255 << 8,
-			Failed: &kernel.StartError{Stage: kernel.StageExec, Errno: syscall.ENOTDIR}},
+		end: kernel.Exit{
+			Status: 255 << 8,
+			Failed: &kernel.StartError{Stage: kernel.StageExec, Errno: syscall.ENOTDIR},
+		},
 	}, {
 		name:    "without permission",
 		command: kernel.Command{Paths: []string{"/bin/locked"}, Argv: []string{"x"}},
-		end: kernel.Exit{Status: 255 << 8,
-			Failed: &kernel.StartError{Stage: kernel.StageExec, Errno: syscall.EACCES}},
+		end: kernel.Exit{
+			Status: 255 << 8,
+			Failed: &kernel.StartError{Stage: kernel.StageExec, Errno: syscall.EACCES},
+		},
 	}, {
 		name:    "no such terminal",
 		command: kernel.Command{Paths: []string{"/bin/args"}, Argv: []string{"x"}, TTY: "/dev/tty9"},
-		end: kernel.Exit{Status: 1 << 8,
-			Failed: &kernel.StartError{Stage: kernel.StageTTY, Errno: kernel.ENOENT}},
+		end: kernel.Exit{
+			Status: 1 << 8,
+			Failed: &kernel.StartError{Stage: kernel.StageTTY, Errno: kernel.ENOENT},
+		},
 	}, {
 		name:    "a terminal without hardware",
 		command: kernel.Command{Paths: []string{"/bin/args"}, Argv: []string{"x"}, TTY: "/dev/ttyS3"},
-		end: kernel.Exit{Status: 1 << 8,
-			Failed: &kernel.StartError{Stage: kernel.StageTTY, Errno: kernel.EIO}},
+		end: kernel.Exit{
+			Status: 1 << 8,
+			Failed: &kernel.StartError{Stage: kernel.StageTTY, Errno: kernel.EIO},
+		},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			m := New(Config{

@@ -37,7 +37,9 @@ func TestEnds(t *testing.T) {
 		name: "a subreaper takes the orphans below it", steps: []Step{
 			Subreaper{},
 			Fork{Do: []Step{Fork{Do: []Step{Sleep{time.Second}, Exit{5}}}, Exit{4}}},
-			Wait{}, Say{"all gone"}, Exit{3},
+			Wait{},
+			Say{"all gone"},
+			Exit{3},
 		},
 		console: "all gone\n", ends: []kernel.WaitStatus{3 << 8},
 	}, {
@@ -47,7 +49,8 @@ func TestEnds(t *testing.T) {
 		ends: []kernel.WaitStatus{1 << 8, 1},
 	}, {
 		name: "unless it ignores that", steps: []Step{
-			Fork{Do: []Step{Setpgid{}, Ignore{kernel.SIGHUP}, Stop{}, Exit{5}}}, Sleep{time.Second},
+			Fork{Do: []Step{Setpgid{}, Ignore{kernel.SIGHUP}, Stop{}, Exit{5}}},
+			Sleep{time.Second},
 			Exit{1},
 		},
 		ends: []kernel.WaitStatus{1 << 8, 5 << 8},

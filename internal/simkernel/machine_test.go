@@ -89,8 +89,10 @@ func TestTrivialInitBootsAndReboots(t *testing.T) {
 	wantEqual(t, "end", end,
 		End{How: Restarted, At: 3 * time.Second, Text: "reboot: Restarting system"})
 	wantEqual(t, "console", m.Console(), []Line{
-		{300 * time.Microsecond, "up"}, {300 * time.Microsecond, "up"},
-		{3 * time.Second, "bye"}, {3 * time.Second, "bye"},
+		{300 * time.Microsecond, "up"},
+		{300 * time.Microsecond, "up"},
+		{3 * time.Second, "bye"},
+		{3 * time.Second, "bye"},
 	})
 }
 

@@ -102,9 +102,15 @@ func anyMachine(t *rapid.T) func() *Machine {
 	for range rapid.IntRange(0, 6).Draw(t, "stimuli") {
 		at := time.Duration(rapid.IntRange(0, 9000).Draw(t, "at")) * time.Millisecond
 		action := rapid.SampledFrom([]Action{
-			Signals(kernel.SIGHUP), Type{"/dev/tty1", "x\n"}, Type{"/dev/tty1", "\x03"},
-			Type{"/dev/tty1", "\x1a"}, Type{"/dev/tty1", "\x13"}, Type{"/dev/tty1", "\x11"},
-			HangUp{"/dev/tty1"}, Thaw{"p1"}, Signal{Name: "p0", Signals: []kernel.Signal{kernel.SIGCONT}},
+			Signals(kernel.SIGHUP),
+			Type{"/dev/tty1", "x\n"},
+			Type{"/dev/tty1", "\x03"},
+			Type{"/dev/tty1", "\x1a"},
+			Type{"/dev/tty1", "\x13"},
+			Type{"/dev/tty1", "\x11"},
+			HangUp{"/dev/tty1"},
+			Thaw{"p1"},
+			Signal{Name: "p0", Signals: []kernel.Signal{kernel.SIGCONT}},
 		}).Draw(t, "action")
 		stimuli = append(stimuli, stimulus{at, action})
 	}

@@ -30,8 +30,10 @@ func (m *Machine) reboot(cmd kernel.RebootCmd, arg string) (End, kernel.Errno) {
 		return End{How: Restarted, Text: "reboot: Restarting system"}, 0
 	case kernel.Restart2:
 		arg = arg[:min(len(arg), maxRebootArg)]
-		return End{How: Restarted, Arg: arg,
-			Text: "reboot: Restarting system with command '" + arg + "'"}, 0
+		return End{
+			How: Restarted, Arg: arg,
+			Text: "reboot: Restarting system with command '" + arg + "'",
+		}, 0
 	case kernel.Halt:
 		return End{How: Halted, Text: "reboot: System halted"}, 0
 	case kernel.PowerOff:

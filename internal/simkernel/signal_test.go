@@ -60,16 +60,21 @@ func TestSignalsToAProcess(t *testing.T) {
 		console: "hup\nhup\nfour\nslept\nsix\n", ends: []kernel.WaitStatus{0},
 	}, {
 		name: "blocked while its handler runs",
-		steps: []Step{Catch{kernel.SIGHUP, []Step{Say{"in"}, Sleep{2 * time.Second}, Say{"out"}}},
-			Sleep{9 * time.Second}},
+		steps: []Step{
+			Catch{kernel.SIGHUP, []Step{Say{"in"}, Sleep{2 * time.Second}, Say{"out"}}},
+			Sleep{9 * time.Second},
+		},
 		at: map[time.Duration][]Action{
 			1: {tell(kernel.SIGHUP)}, 2: {tell(kernel.SIGHUP), tell(kernel.SIGHUP)},
 		},
 		console: "in\nout\nin\nout\n", ends: []kernel.WaitStatus{0},
 	}, {
 		name: "another signal interrupts a handler",
-		steps: []Step{Catch{kernel.SIGHUP, []Step{Say{"in"}, Sleep{2 * time.Second}, Say{"out"}}},
-			Catch{kernel.SIGUSR1, []Step{Say{"usr1"}}}, Sleep{9 * time.Second}},
+		steps: []Step{
+			Catch{kernel.SIGHUP, []Step{Say{"in"}, Sleep{2 * time.Second}, Say{"out"}}},
+			Catch{kernel.SIGUSR1, []Step{Say{"usr1"}}},
+			Sleep{9 * time.Second},
+		},
 		at: map[time.Duration][]Action{
 			1: {tell(kernel.SIGHUP)}, 2: {tell(kernel.SIGUSR1)},
 		},
@@ -88,20 +93,30 @@ func TestSignalsToAProcess(t *testing.T) {
 		ends:  []kernel.WaitStatus{kill},
 	}, {
 		name: "a blocked signal stays pending",
-		steps: []Step{Block{kernel.SIGTERM}, Sleep{5 * time.Second}, Say{"still here"},
-			Unblock{kernel.SIGTERM}, Say{"not here"}},
+		steps: []Step{
+			Block{kernel.SIGTERM},
+			Sleep{5 * time.Second},
+			Say{"still here"},
+			Unblock{kernel.SIGTERM},
+			Say{"not here"},
+		},
 		at:      map[time.Duration][]Action{1: {tell(kernel.SIGTERM)}},
 		console: "still here\n", ends: []kernel.WaitStatus{term},
 	}, {
 		name: "a blocked signal is not dropped, though the default is to do nothing",
-		steps: []Step{Block{kernel.SIGCHLD}, Sleep{5 * time.Second},
-			Catch{kernel.SIGCHLD, []Step{Say{"child"}}}, Unblock{kernel.SIGCHLD}},
+		steps: []Step{
+			Block{kernel.SIGCHLD},
+			Sleep{5 * time.Second},
+			Catch{kernel.SIGCHLD, []Step{Say{"child"}}},
+			Unblock{kernel.SIGCHLD},
+		},
 		at:      map[time.Duration][]Action{1: {tell(kernel.SIGCHLD)}},
 		console: "child\n", ends: []kernel.WaitStatus{0},
 	}, {
 		name:  "D outlives KILL, which is pending",
 		steps: []Step{Hang{For: 5 * time.Second}, Say{"not reached"}},
-		at: map[time.Duration][]Action{1: {tell(kernel.SIGKILL)},
+		at: map[time.Duration][]Action{
+			1: {tell(kernel.SIGKILL)},
 			2: {Do(func(m *Machine) { m.show(m.console, []byte(m.Processes()[0].State.String())) })},
 		},
 		console: "D\n", ends: []kernel.WaitStatus{kill},
@@ -120,7 +135,8 @@ func TestSignalsToAProcess(t *testing.T) {
 	}, {
 		name: "killable D and a caught signal",
 		steps: []Step{
-			Catch{kernel.SIGTERM, []Step{Say{"late"}}}, Hang{For: 5 * time.Second, Killable: true},
+			Catch{kernel.SIGTERM, []Step{Say{"late"}}},
+			Hang{For: 5 * time.Second, Killable: true},
 			Say{"after"},
 		},
 		at:      map[time.Duration][]Action{1: {tell(kernel.SIGTERM)}},
@@ -170,8 +186,11 @@ func TestSignalsToAProcess(t *testing.T) {
 		},
 		console: "hup\nhup\n", ends: []kernel.WaitStatus{kill},
 	}, {
-		name: "to itself", steps: []Step{Catch{kernel.SIGHUP, []Step{Say{"hup"}}},
-			Kill{Name: "p", Signal: kernel.SIGHUP}, Say{"then"}},
+		name: "to itself", steps: []Step{
+			Catch{kernel.SIGHUP, []Step{Say{"hup"}}},
+			Kill{Name: "p", Signal: kernel.SIGHUP},
+			Say{"then"},
+		},
 		console: "hup\nthen\n", ends: []kernel.WaitStatus{0},
 	}, {
 		name: "to the own group, the children first here", steps: []Step{

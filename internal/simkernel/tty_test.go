@@ -147,8 +147,12 @@ func TestKeys(t *testing.T) {
 		Terminals: map[string]Terminal{"/dev/tty1": {}},
 		Programs: programs(map[string][]Step{"p": {
 			catch(kernel.SIGINT, "int"), catch(kernel.SIGQUIT, "quit"), catch(kernel.SIGTSTP, "tstp"),
-			Fork{Do: []Step{Setpgid{}, ReadLine{}, Say{"read in the background"}}}, Wait{},
-			ReadLine{}, Say{"line"}, ReadLine{}, Say{"not after the end of file"},
+			Fork{Do: []Step{Setpgid{}, ReadLine{}, Say{"read in the background"}}},
+			Wait{},
+			ReadLine{},
+			Say{"line"},
+			ReadLine{},
+			Say{"not after the end of file"},
 		}}),
 	})
 	for i, key := range []string{"\x03", "\x1c", "\x1a", "a\n", "\x04"} {

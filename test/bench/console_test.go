@@ -29,8 +29,10 @@ func TestFiguresAreReadOffTheConsole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Figures{Action: 1.018, Services: 3.434, Down: 2008.1,
-		PSS: 1464, Anon: 60, Huge: 2048, Threads: 7}
+	want := Figures{
+		Action: 1.018, Services: 3.434, Down: 2008.1,
+		PSS: 1464, Anon: 60, Huge: 2048, Threads: 7,
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
@@ -79,15 +81,23 @@ func TestAConsoleThatLacksSomethingIsRefused(t *testing.T) {
 		{"no request", without("bench: request"), `no record "bench: request"`},
 		{"no reboot", without("Restarting"), `no record "reboot: Restarting system"`},
 		{"no PSS", without("Pss"), `no value of "Pss"`},
-		{"services missing", strings.Replace(console, "Services: 4", "Services: 3", 1),
-			"3 services run, expected 4"},
+		{
+			"services missing", strings.Replace(console, "Services: 4", "Services: 3", 1),
+			"3 services run, expected 4",
+		},
 		{"a value that is none", strings.Replace(console, "1464 kB", "many kB", 1), "a number"},
-		{"the asker failed", console + "[   15.000000] bench: error: /run/initctl: No such file\n",
-			"/run/initctl: No such file"},
-		{"a panic", "[    1.0] x\n[    2.000000] Kernel panic - not syncing: No init found\n",
-			"Kernel panic - not syncing: No init found"},
-		{"time runs backwards", strings.Replace(console, "   14.254357", "   12.000000", 1),
-			`"reboot: Restarting system" comes before "bench: request"`},
+		{
+			"the asker failed", console + "[   15.000000] bench: error: /run/initctl: No such file\n",
+			"/run/initctl: No such file",
+		},
+		{
+			"a panic", "[    1.0] x\n[    2.000000] Kernel panic - not syncing: No init found\n",
+			"Kernel panic - not syncing: No init found",
+		},
+		{
+			"time runs backwards", strings.Replace(console, "   14.254357", "   12.000000", 1),
+			`"reboot: Restarting system" comes before "bench: request"`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

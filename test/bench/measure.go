@@ -28,7 +28,8 @@ func (j job) String() string {
 // plan writes the images and lists the boots to be made with them. The results are still
 // without figures, but for the sizes.
 func plan(o options, contenders []contender, programs map[string]string, services []int) (
-	results []Result, jobs []job, err error) {
+	results []Result, jobs []job, err error,
+) {
 	results = make([]Result, len(contenders))
 	for i, c := range contenders {
 		executable, libraries, err := c.size()

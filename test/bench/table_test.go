@@ -10,17 +10,21 @@ import (
 // boots are the figures of a contender that takes up ms to boot and down ms to go down for
 // each of n services, and one kB of memory.
 func boots(action, up, down, pss float64, n int) []Figures {
-	return []Figures{{Action: action, Services: action + up*float64(n), Down: down * float64(n),
-		PSS: pss + float64(n), Anon: 64, Threads: 1}}
+	return []Figures{{
+		Action: action, Services: action + up*float64(n), Down: down * float64(n),
+		PSS: pss + float64(n), Anon: 64, Threads: 1,
+	}}
 }
 
 func sample() []Result {
 	return []Result{
 		{Name: "floor", Executable: 667, Boots: map[int][]Figures{4: {{Action: 0.77, Down: 0.08}}}},
 		{Name: busybox, Executable: 1936, Boots: map[int][]Figures{
-			4: boots(1.02, 0.5, 500, 1460, 4), 100: boots(1.38, 0.5, 20, 1460, 100)}},
+			4: boots(1.02, 0.5, 500, 1460, 4), 100: boots(1.38, 0.5, 20, 1460, 100),
+		}},
 		{Name: rebound, Executable: 2501, Boots: map[int][]Figures{
-			4: boots(3.5, 0.45, 0.2, 2400, 4), 100: boots(3.4, 0.6, 0.11, 2400, 100)}},
+			4: boots(3.5, 0.45, 0.2, 2400, 4), 100: boots(3.4, 0.6, 0.11, 2400, 100),
+		}},
 	}
 }
 

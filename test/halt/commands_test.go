@@ -94,8 +94,10 @@ func TestLikeBusyBox(t *testing.T) {
 		{line: "halt -nf", end: "interrupt", records: 1},
 		{line: "poweroff -n -f", end: "interrupt", records: 1},
 		{line: "reboot -nf -d 1", end: "hangup", records: 1},
-		{line: "reboot -nf", noBoot: true, status: 1, records: 1,
-			stderr: "reboot: Operation not permitted"},
+		{
+			line: "reboot -nf", noBoot: true, status: 1, records: 1,
+			stderr: "reboot: Operation not permitted",
+		},
 
 		{line: "reboot -n", uid: 1, status: 1, stderr: "reboot: Operation not permitted"},
 		{line: "poweroff -n", uid: 1, status: 1, stderr: "poweroff: Operation not permitted"},
@@ -221,11 +223,16 @@ func TestOrderOfCalls(t *testing.T) {
 		{"halt -nf", []string{"record", "reboot " + magic + `0xcdef0123 ""`}, "interrupt"},
 		{"poweroff -nf", []string{"record", "reboot " + magic + `0x4321fedc ""`}, "interrupt"},
 		{"reboot -f", []string{"record", "sync", "reboot " + magic + `0x1234567 ""`}, "hangup"},
-		{"reboot -nf recovery",
-			[]string{"record", "reboot " + magic + `0xa1b2c3d4 "recovery"`}, "hangup"},
-		{"reboot -n --force " + strings.Repeat("x", 255),
+		{
+			"reboot -nf recovery",
+			[]string{"record", "reboot " + magic + `0xa1b2c3d4 "recovery"`},
+			"hangup",
+		},
+		{
+			"reboot -n --force " + strings.Repeat("x", 255),
 			[]string{"record", "reboot " + magic + `0xa1b2c3d4 "` + strings.Repeat("x", 255) + `"`},
-			"hangup"},
+			"hangup",
+		},
 		{"reboot -nf " + strings.Repeat("x", 256), []string{}, "exit 0"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
@@ -298,23 +305,47 @@ func TestOtherInits(t *testing.T) {
 		{"systemd", "", "halt", []int{37}, 0, ""},
 		{"systemd", "", "poweroff", []int{38}, 0, ""},
 		{"systemd", "/sbin/init", "reboot", []int{39}, 0, ""},
-		{"init", "init [2]", "reboot", []int{}, 1,
+		{
+			"init", "init [2]", "reboot",
+			[]int{},
+			1,
 			"reboot: PID 1 is sysvinit, which takes no signal for reboot; " +
-				"use telinit 0 or 6, or reboot -f\n"},
-		{"tini", "", "halt", []int{}, 1,
+				"use telinit 0 or 6, or reboot -f\n",
+		},
+		{
+			"tini", "", "halt",
+			[]int{},
+			1,
 			"halt: PID 1 is tini, which takes no signal for halt; " +
-				"use the container's own tools, or halt -f\n"},
-		{"dinit", "", "reboot", []int{}, 1,
+				"use the container's own tools, or halt -f\n",
+		},
+		{
+			"dinit", "", "reboot",
+			[]int{},
+			1,
 			"reboot: PID 1 is dinit, which takes no signal for reboot; " +
-				"use its own shutdown, or reboot -f\n"},
+				"use its own shutdown, or reboot -f\n",
+		},
 		{"linuxrc", "", "reboot", []int{term}, 0, ""},
-		{"daemon", "", "poweroff", []int{usr2}, 0,
-			"poweroff: SIGUSR2 sent to PID 1 (daemon), which is no init known here\n"},
-		{"init", "", "poweroff now", []int{usr2}, 0,
-			"poweroff: argument \"now\" means nothing to poweroff and is ignored\n"},
-		{"init", "", "reboot recovery", []int{}, 1,
+		{
+			"daemon", "", "poweroff",
+			[]int{usr2},
+			0,
+			"poweroff: SIGUSR2 sent to PID 1 (daemon), which is no init known here\n",
+		},
+		{
+			"init", "", "poweroff now",
+			[]int{usr2},
+			0,
+			"poweroff: argument \"now\" means nothing to poweroff and is ignored\n",
+		},
+		{
+			"init", "", "reboot recovery",
+			[]int{},
+			1,
 			"reboot: PID 1 is init, which cannot be told the argument \"recovery\"; " +
-				"use reboot -f recovery\n"},
+				"use reboot -f recovery\n",
+		},
 	} {
 		t.Run(c.init+" "+c.title+" "+c.line, func(t *testing.T) {
 			r := newRoom(t)
@@ -429,9 +460,11 @@ func TestArgument(t *testing.T) {
 		stderr  string // how it begins
 	}{
 		{"same program", nil, []string{"reboot", "recovery"}, link, "recovery\n", ""},
-		{"two programs", func(t *testing.T, r *room) { r.program = copyOfInit(t) },
+		{
+			"two programs", func(t *testing.T, r *room) { r.program = copyOfInit(t) },
 			[]string{"reboot", "a b"},
-			func(t *testing.T) string { return filepath.Join(tools(t), "reboot") }, "a b\n", ""},
+			func(t *testing.T) string { return filepath.Join(tools(t), "reboot") }, "a b\n", "",
+		},
 		{"directory there", func(t *testing.T, r *room) {
 			must(t, os.Mkdir(filepath.Join(r.Run, "rebound"), 0o755))
 		}, []string{"reboot", "recovery"}, link, "recovery\n", ""},
@@ -447,35 +480,54 @@ func TestArgument(t *testing.T) {
 			must(t, os.Mkdir(filepath.Join(r.Run, "rebound"), 0o700))
 			must(t, os.Symlink("/var/log/wtmp", filepath.Join(r.Run, file)))
 		}, []string{"reboot", "recovery"}, link, "recovery\n", ""},
-		{"link in the directory's place", func(t *testing.T, r *room) {
-			must(t, os.Symlink("/var/log", filepath.Join(r.Run, "rebound")))
-		}, []string{"reboot", "recovery"}, link, "",
-			"reboot: cannot tell PID 1 the argument: open /run/rebound: not a directory"},
-		{"file in the directory's place", func(t *testing.T, r *room) {
-			must(t, os.WriteFile(filepath.Join(r.Run, "rebound"), nil, 0o600))
-		}, []string{"reboot", "recovery"}, link, "",
-			"reboot: cannot tell PID 1 the argument: open /run/rebound: not a directory"},
-		{"directory that others may write", func(t *testing.T, r *room) {
-			must(t, os.Mkdir(filepath.Join(r.Run, "rebound"), 0o700))
-			must(t, os.Chmod(filepath.Join(r.Run, "rebound"), 0o777))
-		}, []string{"reboot", "recovery"}, link, "",
-			"reboot: cannot tell PID 1 the argument: /run/rebound: owner 0, mode 0777, expected"},
-		{"directory of somebody else", func(t *testing.T, r *room) {
-			if os.Getuid() != 0 {
-				t.Skip("needs root: a directory of another user")
-			}
-			must(t, os.Mkdir(filepath.Join(r.Run, "rebound"), 0o700))
-			must(t, os.Chown(filepath.Join(r.Run, "rebound"), 1, 1))
-		}, []string{"reboot", "recovery"}, link, "",
-			"reboot: cannot tell PID 1 the argument: "},
-		{"not root", func(t *testing.T, r *room) {
-			if os.Getuid() != 0 {
-				t.Skip("needs root: a namespace with two users")
-			}
-			r.UID = 1
-		}, []string{"reboot", "recovery"},
+		{
+			"link in the directory's place", func(t *testing.T, r *room) {
+				must(t, os.Symlink("/var/log", filepath.Join(r.Run, "rebound")))
+			},
+			[]string{"reboot", "recovery"},
+			link, "",
+			"reboot: cannot tell PID 1 the argument: open /run/rebound: not a directory",
+		},
+		{
+			"file in the directory's place", func(t *testing.T, r *room) {
+				must(t, os.WriteFile(filepath.Join(r.Run, "rebound"), nil, 0o600))
+			},
+			[]string{"reboot", "recovery"},
+			link, "",
+			"reboot: cannot tell PID 1 the argument: open /run/rebound: not a directory",
+		},
+		{
+			"directory that others may write", func(t *testing.T, r *room) {
+				must(t, os.Mkdir(filepath.Join(r.Run, "rebound"), 0o700))
+				must(t, os.Chmod(filepath.Join(r.Run, "rebound"), 0o777))
+			},
+			[]string{"reboot", "recovery"},
+			link, "",
+			"reboot: cannot tell PID 1 the argument: /run/rebound: owner 0, mode 0777, expected",
+		},
+		{
+			"directory of somebody else", func(t *testing.T, r *room) {
+				if os.Getuid() != 0 {
+					t.Skip("needs root: a directory of another user")
+				}
+				must(t, os.Mkdir(filepath.Join(r.Run, "rebound"), 0o700))
+				must(t, os.Chown(filepath.Join(r.Run, "rebound"), 1, 1))
+			},
+			[]string{"reboot", "recovery"},
+			link, "",
+			"reboot: cannot tell PID 1 the argument: ",
+		},
+		{
+			"not root", func(t *testing.T, r *room) {
+				if os.Getuid() != 0 {
+					t.Skip("needs root: a namespace with two users")
+				}
+				r.UID = 1
+			},
+			[]string{"reboot", "recovery"},
 			func(t *testing.T) string { return filepath.Join(tools(t), "reboot") }, "",
-			"reboot: Operation not permitted\n"},
+			"reboot: Operation not permitted\n",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRoom(t)
@@ -550,13 +602,19 @@ func TestWtmpThatIsNotAsItShouldBe(t *testing.T) {
 			r.writeWtmp(append(bytes.Clone(old), "half a rec"...))
 		}, 2 * l.Size(), ""},
 		{"/dev/null", replace(func(path string) error { return os.Symlink("/dev/null", path) }), -1, ""},
-		{"FIFO", replace(func(path string) error { return unix.Mkfifo(path, 0o600) }), -1,
-			"reboot: /var/log/wtmp: open: No such device or address; going on without the record\n"},
-		{"directory", replace(func(path string) error { return os.Mkdir(path, 0o700) }), -1,
-			"reboot: /var/log/wtmp: open: Is a directory; going on without the record\n"},
-		{"loop", replace(func(path string) error { return os.Symlink("wtmp", path) }), -1,
+		{
+			"FIFO", replace(func(path string) error { return unix.Mkfifo(path, 0o600) }), -1,
+			"reboot: /var/log/wtmp: open: No such device or address; going on without the record\n",
+		},
+		{
+			"directory", replace(func(path string) error { return os.Mkdir(path, 0o700) }), -1,
+			"reboot: /var/log/wtmp: open: Is a directory; going on without the record\n",
+		},
+		{
+			"loop", replace(func(path string) error { return os.Symlink("wtmp", path) }), -1,
 			"reboot: /var/log/wtmp: open: Too many levels of symbolic links; " +
-				"going on without the record\n"},
+				"going on without the record\n",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRoom(t)

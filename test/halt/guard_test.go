@@ -27,12 +27,18 @@ func TestNothingIsStartedOutsideARoom(t *testing.T) {
 	}{
 		{"no namespace", 0, false, false, "expected 1"},
 		{"only users", unix.CLONE_NEWUSER, false, false, "expected 1"},
-		{"the host's users", unix.CLONE_NEWPID | unix.CLONE_NEWNS, true, false,
-			"user namespace is"},
-		{"the host's mounts", unix.CLONE_NEWUSER | unix.CLONE_NEWPID, false, false,
-			"mnt namespace is"},
-		{"nothing known of outside",
-			unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS, false, true, "not in a room"},
+		{
+			"the host's users", unix.CLONE_NEWPID | unix.CLONE_NEWNS, true, false,
+			"user namespace is",
+		},
+		{
+			"the host's mounts", unix.CLONE_NEWUSER | unix.CLONE_NEWPID, false, false,
+			"mnt namespace is",
+		},
+		{
+			"nothing known of outside",
+			unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS, false, true, "not in a room",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRoom(t)

@@ -229,8 +229,10 @@ func (r *Room) furnish(dir string) ([]string, error) {
 	if err := r.equip(); err != nil {
 		return nil, err
 	}
-	verbs := []string{"attach", strconv.Itoa(rootFD), dir, "root", dir,
-		"attach", strconv.Itoa(ptsFD), "/dev/pts"}
+	verbs := []string{
+		"attach", strconv.Itoa(rootFD), dir, "root", dir,
+		"attach", strconv.Itoa(ptsFD), "/dev/pts",
+	}
 	names := r.plan.Terminals
 	if r.plan.Console == ConsolePTY {
 		names = append(names[:len(names):len(names)], "")
