@@ -1,5 +1,7 @@
 package linux
 
+//lint:file-ignore U1000 What the child runs is called from assembly.
+
 import (
 	"runtime"
 	"sync/atomic"

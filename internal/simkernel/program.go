@@ -328,7 +328,7 @@ func (s Run) do(m *Machine, p *process) verdict {
 			return done
 		}
 		p.frame.begun = true
-		c.frame = frame{steps: []Step{Exec{s.Argv}}}
+		c.frame = frame{steps: []Step{Exec(s)}}
 		m.wake(c)
 	}
 	return m.waitAll(p)

@@ -1,5 +1,7 @@
 package utmp
 
+//lint:file-ignore U1000 The C structures are there for their layout.
+
 import (
 	"bytes"
 	"runtime"

@@ -112,11 +112,6 @@ func inittab(lines ...string) File {
 	return File{Path: "etc/inittab", Mode: 0o644, Data: []byte(strings.Join(lines, "\n") + "\n")}
 }
 
-func conf(lines ...string) File {
-	text := strings.Join(lines, "\n") + "\n"
-	return File{Path: "etc/rebound.conf", Mode: 0o644, Data: []byte(text)}
-}
-
 // await fails the test if the condition does not come to hold.
 func await(t *testing.T, r *Room, what string, holds func(View) bool) View {
 	t.Helper()

@@ -5,6 +5,8 @@
 // processes there are.
 package contract
 
+//lint:file-ignore ST1005 The errors begin with the names of the methods that they are about.
+
 import (
 	"bytes"
 	"errors"
