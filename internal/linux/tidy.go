@@ -157,7 +157,10 @@ func (k *Kernel) programInMemory() string {
 	if unix.Fstatfs(fd, &fs) != nil || unix.Fstat(fd, &exe) != nil {
 		return ""
 	}
-	if fs.Type != unix.RAMFS_MAGIC && fs.Type != unix.TMPFS_MAGIC {
+	// On 32-bit machines the field is too narrow for the constant's sign.
+	switch uint32(fs.Type) {
+	case unix.RAMFS_MAGIC, unix.TMPFS_MAGIC:
+	default:
 		return ""
 	}
 	return strconv.FormatUint(exe.Ino, 10)
