@@ -34,6 +34,7 @@ type Kernel struct {
 	oldClone bool          // clone3(2) is not to be had
 
 	children []*child
+	blocking []kernel.FD // of ours, those that are blocking
 }
 
 var _ kernel.Kernel = (*Kernel)(nil)

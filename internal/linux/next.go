@@ -123,6 +123,9 @@ func (k *Kernel) Next(deadline time.Duration) kernel.Event {
 // and the runtime must be asked for it anyway.
 const marker = unix.SIGSYS
 
+// markerLimit is far more than the marker takes. Nothing may keep PID 1 waiting for ever.
+const markerLimit = 20 * time.Millisecond
+
 // settle waits for the signals that were sent in the same moment as the one that has come, so that
 // the lowest number comes first. The runtime hands them over one by one, from several threads. The
 // kernel takes pending signals in the order of their numbers, so one with a high number that PID 1
@@ -138,7 +141,10 @@ func (s *signals) settle() {
 	if unix.Kill(unix.Getpid(), marker) != nil {
 		return
 	}
-	<-s.marked
+	select {
+	case <-s.marked:
+	case <-time.After(markerLimit):
+	}
 	// Another thread may still be handing over the one before: give it the processor.
 	const moment = 100 * time.Microsecond
 	for begin := time.Now(); time.Since(begin) < moment; {

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -71,7 +72,7 @@ func (k *Kernel) FillStdio() {
 
 // Read reads what there is.
 func (k *Kernel) Read(fd kernel.FD, b []byte) (int, error) {
-	if err := ready(fd, unix.POLLIN); err != nil {
+	if err := k.ready(fd, unix.POLLIN); err != nil {
 		return 0, err
 	}
 	return again(func() (int, error) { return unix.Read(int(fd), b) })
@@ -79,7 +80,7 @@ func (k *Kernel) Read(fd kernel.FD, b []byte) (int, error) {
 
 // Write writes what the other side takes.
 func (k *Kernel) Write(fd kernel.FD, b []byte) (int, error) {
-	if err := ready(fd, unix.POLLOUT); err != nil {
+	if err := k.ready(fd, unix.POLLOUT); err != nil {
 		return 0, err
 	}
 	return again(func() (int, error) { return unix.Write(int(fd), b) })
@@ -87,8 +88,8 @@ func (k *Kernel) Write(fd kernel.FD, b []byte) (int, error) {
 
 // ready returns EAGAIN if fd is not ready. For the descriptors that children share, which are
 // blocking, this is what keeps PID 1 from being blocked; the others say EAGAIN themselves.
-func ready(fd kernel.FD, events int16) error {
-	if fd > 2 {
+func (k *Kernel) ready(fd kernel.FD, events int16) error {
+	if fd > 2 && !slices.Contains(k.blocking, fd) {
 		return nil
 	}
 	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
@@ -102,6 +103,7 @@ func ready(fd kernel.FD, events int16) error {
 // Close closes a descriptor and ends its watch.
 func (k *Kernel) Close(fd kernel.FD) error {
 	k.poll.forget(fd)
+	k.blocking = slices.DeleteFunc(k.blocking, func(b kernel.FD) bool { return b == fd })
 	return unix.Close(int(fd))
 }
 

@@ -121,18 +121,17 @@ func (k *Kernel) SetProc(name, value string) error {
 
 // Reopen opens the file behind fd once more.
 func (k *Kernel) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, error) {
-	dir, err := k.procView()
-	if err != nil {
-		return 0, err
-	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(fd), &st); err != nil {
 		return 0, err
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFREG {
 		// A file never blocks, and one that is opened anew begins at its start.
-		n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-		return kernel.FD(n), err
+		return duplicate(fd)
+	}
+	dir, err := k.procView()
+	if err != nil {
+		return k.shared(fd)
 	}
 	flags := unix.O_RDONLY
 	if what == kernel.Out {
@@ -141,5 +140,23 @@ func (k *Kernel) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, error) 
 	name := "self/fd/" + strconv.Itoa(int(fd))
 	n, err := above(unix.Openat(dir, name,
 		flags|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0))
+	if err == unix.ENXIO {
+		return k.shared(fd) // A socket.
+	}
 	return kernel.FD(n), err
+}
+
+func duplicate(fd kernel.FD) (kernel.FD, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	return kernel.FD(n), err
+}
+
+// shared is the descriptor of a file that cannot be opened anew, so that it is as blocking as the
+// one that children have.
+func (k *Kernel) shared(fd kernel.FD) (kernel.FD, error) {
+	n, err := duplicate(fd)
+	if err == nil {
+		k.blocking = append(k.blocking, n)
+	}
+	return n, err
 }
