@@ -1,6 +1,7 @@
 package pid1_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +209,24 @@ func TestHangUpAtThePrompt(t *testing.T) {
 	// The first reads the line that was meant for the prompt, and ends.
 	w.WantStarts("actor readline", 10*time.Second)
 	wantPrompts(t, w, "/dev/ttyS1", 2)
+}
+
+// TestHangUpAfterAWait: the time at the prompt is no part of the command's life.
+func TestHangUpAfterAWait(t *testing.T) {
+	w := pid1test.New(t, pid1test.Setup{
+		Config: simkernel.Config{
+			Until: time.Minute, Terminals: map[string]simkernel.Terminal{"/dev/ttyS1": {}},
+		},
+		Prompts: 1,
+		Inittab: "ttyS1::askfirst:actor exit 1\n",
+	})
+	w.At(30*time.Second, simkernel.HangUp{TTY: "/dev/ttyS1"})
+	w.Boot()
+	w.WantStarts("actor exit 1", 30*time.Second)
+	want := []time.Duration{0, 31*time.Second + pid1test.ExecTime}
+	if got := w.Times("/dev/ttyS1", strings.TrimPrefix(prompt, "\n")); !slices.Equal(got, want) {
+		t.Errorf("prompts: got %v, want %v", got, want)
+	}
 }
 
 // TestNoTerminalToAskOn: it is said once on the console, and tried again more and more seldom

@@ -154,7 +154,6 @@ func (in *Init) goDown(a shutdown.Action) {
 	for _, e := range of(in.table, inittab.Shutdown) {
 		entries = append(entries, *e)
 	}
-	in.services.stop()
 	in.way = shutdown.Begin(in.k, in, in.limits(), in.at, a, entries, restart)
 }
 

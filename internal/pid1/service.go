@@ -93,9 +93,6 @@ func (s *services) nextStart() time.Duration {
 	return s.queue[0].due
 }
 
-// stop forgets what is due. On the way down nothing is started.
-func (s *services) stop() { s.queue = nil }
-
 // startDue starts what is due.
 func (in *Init) startDue() {
 	q := &in.services.queue

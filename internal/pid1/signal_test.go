@@ -174,6 +174,30 @@ func TestEverySignalInEveryState(t *testing.T) {
 	}
 }
 
+// TestEverySignalTwice: the second one, a little later, changes nothing about how and when it ends.
+func TestEverySignalTwice(t *testing.T) {
+	for name, state := range moments() {
+		t.Run(name, func(t *testing.T) {
+			for sig := kernel.Signal(1); sig <= 64; sig++ {
+				once, twice := state.world(t, name), state.world(t, name)
+				once.At(state.at, simkernel.Signals(sig))
+				twice.At(state.at, simkernel.Signals(sig))
+				twice.At(state.at+time.Millisecond, simkernel.Signals(sig))
+				once.Boot()
+				twice.Boot()
+				if !once.Alive() {
+					twice.WantEnd(once.End.How, once.End.At)
+				} else {
+					twice.WantAlive()
+				}
+				if a, b := len(once.Reboots()), len(twice.Reboots()); a != b {
+					t.Errorf("%v: reboot(2) was called %d times, and %d for two signals", sig, a, b)
+				}
+			}
+		})
+	}
+}
+
 // checkUp checks the answer to a signal before the way down.
 func (s moment) checkUp(t *testing.T, w, calm *pid1test.World, answer string) {
 	t.Helper()

@@ -105,7 +105,6 @@ func (in *Init) resume() {
 	in.reap()
 	if down != 0 {
 		in.asked, in.paused = down, false
-		in.services.stop()
 		in.way = shutdown.Resume(in.k, in, in.limits(), in.at, down, in.restartEntry())
 	}
 }

@@ -295,6 +295,26 @@ func TestLinuxrc(t *testing.T) {
 	}
 }
 
+// TestContainerEnteredFromOutside: who comes in by setns(2) is no descendant of init, and nothing
+// tells of its end. Init looks now and then; that it is there shows as another answer than ESRCH.
+func TestContainerEnteredFromOutside(t *testing.T) {
+	w := pid1test.New(t, pid1test.Setup{
+		Config: simkernel.Config{Namespace: true}, Inittab: "::respawn:actor pause\n",
+	})
+	// After TERM and CONT it is there three times.
+	for n := 3; n <= 5; n++ {
+		w.Fail("KillAll", n, kernel.EPERM)
+	}
+	w.At(asked, simkernel.Signals(kernel.SIGTERM))
+	w.Boot()
+	took := w.End.At - asked
+	if w.End.How != simkernel.Restarted || took <= 0 || took > 30*time.Millisecond {
+		t.Errorf("end: got %v after %v, want a restart after some looks, 10ms apart\n%s",
+			w.End.How, took, w.Story())
+	}
+	w.WantLine("", "Sent SIGKILL to all processes", 0)
+}
+
 // TestDuringTheBoot: a request is heard in the middle of sysinit, and what had not been run by then
 // is not run [BusyBox 4.5, where the group must end first].
 func TestDuringTheBoot(t *testing.T) {
