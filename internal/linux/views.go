@@ -115,7 +115,8 @@ func (k *Kernel) SetProc(name, value string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	_, err = unix.Write(fd, []byte(value))
+	// Some files want the newline that echo(1) writes: kernel.printk_devkmsg counts it.
+	_, err = unix.Write(fd, []byte(value+"\n"))
 	return err
 }
 

@@ -77,6 +77,22 @@ func TestDirectoryForInittab(t *testing.T) {
 	goesDown(t, r, syscall.SIGTERM)
 }
 
+// A file that is no inittab at all is told of in few lines, and the boot goes on.
+func TestManyBadLines(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("not an entry\n", 100_000) + "::respawn:/bin/probe last stay\n"
+	r := start(t, Plan{Files: []File{{Path: "etc/inittab", Mode: 0o644, Data: []byte(text)}}})
+	v := awaitStart(t, r, "last", 1)
+	console := v.Text("console")
+	if n := strings.Count(console, "Bad inittab entry at line"); n != 100 {
+		t.Errorf("%d bad lines are named, want 100", n)
+	}
+	if !strings.Contains(console, "99900 more bad inittab entries") {
+		t.Errorf("the rest is not counted: %q", console[max(0, len(console)-200):])
+	}
+	goesDown(t, r, syscall.SIGTERM)
+}
+
 func TestMillionLines(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

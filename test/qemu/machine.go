@@ -31,6 +31,10 @@ type Machine struct {
 	// KeepResets lets the guest boot again when it resets itself; otherwise that ends the machine.
 	KeepResets bool
 
+	// KernelPanic leaves panics to the kernel's defaults, and to init; otherwise the boot line
+	// says panic=-1, so that a panic ends the machine at once.
+	KernelPanic bool
+
 	// Limit is the longest the machine may live. If 0, two minutes.
 	Limit time.Duration
 }
@@ -109,7 +113,7 @@ func (m Machine) Command(initrd string) (program string, args []string, err erro
 		"-machine", m.Board, "-accel", m.Accel,
 		"-m", strconv.Itoa(m.Memory), "-smp", strconv.Itoa(m.CPUs),
 		"-kernel", m.Kernel,
-		"-append", p.words + " panic=-1 quiet " + m.Append,
+		"-append", m.words(p),
 	}
 	if p.cpu != "" {
 		args = append(args, "-cpu", p.cpu)
@@ -121,6 +125,15 @@ func (m Machine) Command(initrd string) (program string, args []string, err erro
 		args = append(args, "-no-reboot")
 	}
 	return p.program, append(args, m.Options...), nil
+}
+
+// words are the kernel's command line.
+func (m Machine) words(p platform) string {
+	panics := " panic=-1"
+	if m.KernelPanic {
+		panics = ""
+	}
+	return p.words + panics + " quiet " + m.Append
 }
 
 // Kernel is where `make deps` puts the kernel for an architecture.

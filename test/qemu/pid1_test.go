@@ -359,6 +359,28 @@ ping -c 1 127.0.0.1 >/run/ping && echo mark loopback answers
 	}
 }
 
+// A machine that panics comes back by itself, unless the boot line says otherwise. And the kernel
+// log takes all lines of init.
+func TestKernelSettings(t *testing.T) {
+	for _, c := range []struct{ append, want string }{
+		{"", "panic 10 devkmsg on"},
+		{"panic=0", "panic 0 devkmsg on"},
+		{"panic=3 printk.devkmsg=off", "panic 3 devkmsg off"},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			g := boot(t, qemu.Machine{KernelPanic: true, Append: c.append},
+				"::sysinit:/t/script\n::once:/sbin/poweroff\n", `
+cd /proc/sys/kernel
+echo mark "panic $(cat panic) devkmsg $(cat printk_devkmsg)"
+`)
+			g.WantPowerOff()
+			if got := marks(g); !slices.Contains(got, c.want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
 // An inittab that mounts everything itself, as one written for BusyBox does, works as it is: with
 // no configuration PID 1 has mounted nothing that stands in its way, and has nothing to say.
 func TestInittabThatMountsByItself(t *testing.T) {
