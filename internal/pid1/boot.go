@@ -64,6 +64,7 @@ func (in *Init) stepBoot() {
 func (in *Init) scheduleNew() {
 	now := in.k.Now()
 	known := in.services.byKey()
+	in.services.expect(len(of(in.table, inittab.Respawn)))
 	for i := range in.table {
 		e := &in.table[i]
 		if !isService(e.Action) || known[e.Key()] != nil {

@@ -56,6 +56,15 @@ func (s *services) init() {
 	s.children = make(map[kernel.PID]child)
 }
 
+// expect makes room for n services, before many are started one after another.
+func (s *services) expect(n int) {
+	s.all = slices.Grow(s.all, n)
+	s.queue = slices.Grow(s.queue, n)
+	if len(s.children) == 0 {
+		s.children = make(map[kernel.PID]child, n)
+	}
+}
+
 // byKey finds services by their keys.
 func (s *services) byKey() map[inittab.Key]*service {
 	m := make(map[inittab.Key]*service, len(s.all))
