@@ -82,6 +82,11 @@ func runCheck(args []string, stdout, stderr io.Writer) int {
 			value, args = args[0], args[1:]
 		}
 		files[name] = value
+		// A machine may do without the usual files. One that is named must be there.
+		if _, err := os.Stat(value); err != nil {
+			fmt.Fprintln(stderr, "init: --check:", err)
+			return exitWrong
+		}
 	}
 	report, ok := check.Report(read(files["inittab"]), read(files["config"]), nil)
 	fmt.Fprint(stdout, report)

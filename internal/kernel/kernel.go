@@ -251,7 +251,7 @@ type Files interface {
 	// for the writer of a fifo.
 	ReadFile(path string) ([]byte, error)
 	// ReadTrusted is ReadFile for a file that tells PID 1 what to do: EPERM unless it is a
-	// regular file of root that nobody else may write, reached by no symbolic link.
+	// regular file of root that nobody else may write, and ELOOP if it is a symbolic link.
 	ReadTrusted(path string) ([]byte, error)
 	// Exists reports whether there is something at path.
 	Exists(path string) bool

@@ -12,15 +12,8 @@ func (k *Kernel) ReadFile(path string) ([]byte, error) { return readAt(unix.AT_F
 // ReadTrusted reads a file that only root can have written.
 func (k *Kernel) ReadTrusted(path string) ([]byte, error) {
 	const othersWrite = 0o022
-	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_NO_SYMLINKS,
-	})
-	if err == unix.ENOSYS {
-		// Before Linux 5.6 only the last part of the path can be asked for.
-		fd, err = unix.Open(path,
-			unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	}
+	// A directory on the way may be a link of root's, as /run to /var/run; the file may not.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +94,14 @@ func (k *Kernel) Mount(m kernel.Mount) error {
 	const dirMode = 0o755
 	if err := unix.Mkdir(m.Target, dirMode); err != nil && err != unix.EEXIST {
 		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(m.Target, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		// Somebody has decided where it leads, and something may be mounted there.
+		return unix.ELOOP
 	}
 	return unix.Mount(m.Type, m.Target, m.Type, m.Flags, m.Data)
 }

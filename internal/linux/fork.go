@@ -157,8 +157,12 @@ const (
 // as a few system calls that do not wait for anything; the limit is there all the same.
 func (c *child) awaitTTY() {
 	const limit = 50 * time.Millisecond
-	left := unix.NsecToTimespec(int64(limit))
-	if c.hasTTY.Load() == 0 {
+	// A signal, such as SIGCHLD of another child, ends a wait early.
+	for end := time.Now().Add(limit); c.hasTTY.Load() == 0 && c.busy.Load() != 0; {
+		left := unix.NsecToTimespec(int64(time.Until(end)))
+		if left.Sec < 0 || left.Nsec <= 0 {
+			return
+		}
 		_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&c.hasTTY)),
 			futexWait, 0, uintptr(unsafe.Pointer(&left)), 0, 0)
 	}

@@ -72,26 +72,44 @@ func (k *Kernel) logCrash(v any, stack []byte) {
 	}
 }
 
-// crashes counts those of the last minute. The count is passed on in front of the snapshot.
-type crashes struct {
-	n     int
-	since time.Duration // since boot
+// inherited is what a crashed init passes on in the variable, beside its snapshot: how often it has
+// crashed, since when, and the signals that it had not yet taken.
+type inherited struct {
+	fd      int           // of the snapshot, or -1 if it is lost
+	crashes int           // within the window
+	since   time.Duration // since boot
+	pending uint64        // bit n-1 for signal n
 }
 
-// line is the count as it stands in front of the snapshot.
-func (c crashes) line() []byte {
-	return []byte(strconv.Itoa(c.n) + " " + strconv.FormatInt(int64(c.since), 10) + "\n")
+// String is the value of the variable.
+func (h inherited) String() string {
+	return strconv.Itoa(h.fd) + ":" + strconv.Itoa(h.crashes) + ":" +
+		strconv.FormatInt(int64(h.since), 10) + ":" + strconv.FormatUint(h.pending, 10)
+}
+
+// inherit reads the variable. It reports whether there is one, which means that init has crashed.
+func inherit() (h inherited, crashed bool) {
+	f := strings.Split(os.Getenv(stateVar), ":")
+	if len(f) != 4 {
+		return inherited{fd: -1}, false
+	}
+	h.fd, _ = strconv.Atoi(f[0])
+	h.crashes, _ = strconv.Atoi(f[1])
+	since, _ := strconv.ParseInt(f[2], 10, 64)
+	h.since = time.Duration(since)
+	h.pending, _ = strconv.ParseUint(f[3], 10, 64)
+	return h, true
 }
 
 // startOver executes init anew. It returns only if the process is to end.
 func (k *Kernel) startOver(state []byte) int {
-	c, _ := k.inheritedState()
-	if now := k.Now(); c.n == 0 || now-c.since > crashWindow {
-		c = crashes{since: now}
+	h, _ := inherit()
+	if now := k.Now(); h.crashes == 0 || now-h.since > crashWindow {
+		h = inherited{since: now}
 	}
-	c.n++
-	if c.n > maxCrashes {
-		k.Log(kernel.Error, "init has crashed "+strconv.Itoa(c.n)+" times within "+
+	h.crashes++
+	if h.crashes > maxCrashes {
+		k.Log(kernel.Error, "init has crashed "+strconv.Itoa(h.crashes)+" times within "+
 			crashWindow.String()+": rebooting")
 		_, _ = k.Call(kernel.Sync{})
 		time.Sleep(2 * time.Second)
@@ -99,12 +117,14 @@ func (k *Kernel) startOver(state []byte) int {
 		// Refused: the end of init is the end of a container, and makes a machine panic.
 		return 1
 	}
-	fd, err := memory(append(c.line(), state...))
-	if err != nil {
-		k.Log(kernel.Error, "memfd_create: "+err.Error()+": going on without a snapshot")
+	var err error
+	if h.fd, err = memory(state); err != nil {
+		k.Log(kernel.Error, "init's snapshot: "+err.Error()+": going on without it")
 	}
-	env := append(k.environ(), stateVar+"="+strconv.Itoa(fd))
 	blockRequests()
+	k.signals.collect()
+	h.pending = k.signals.pending
+	env := append(k.environ(), stateVar+"="+h.String())
 	// Our own proc is where our program is found, whatever has become of its file.
 	if dir, err := k.procView(); err == nil && unix.Fchdir(dir) == nil {
 		err = syscall.Exec("self/exe", os.Args, env)
@@ -115,28 +135,43 @@ func (k *Kernel) startOver(state []byte) int {
 	return 1
 }
 
-// blockRequests keeps signals pending until the new program has asked for them. The runtime dies of
-// those that come before.
+// blockRequests keeps signals pending until the new program has asked for them. It helps for those
+// that Go's runtime leaves blocked: not for HUP, INT, QUIT and TERM, of which it dies when they come
+// in its first millisecond.
 func blockRequests() {
 	runtime.LockOSThread()
 	set := sigset(0)
 	for _, sig := range taken {
-		set |= 1 << (sig - 1)
+		switch sig {
+		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
+		default:
+			set |= 1 << (sig - 1)
+		}
 	}
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK,
 		uintptr(unsafe.Pointer(&set)), 0, sigsetSize, 0, 0)
 }
 
-// memory makes a file in memory that survives execve.
+// memory makes a file in memory that survives execve, or else a pipe, which holds the snapshot of
+// some hundred services.
 func memory(b []byte) (int, error) {
-	fd, err := unix.MemfdCreate("rebound-state", 0)
-	if err != nil {
+	if fd, err := unix.MemfdCreate("rebound-state", 0); err == nil {
+		if n, err := unix.Write(fd, b); err == nil && n == len(b) {
+			_, _ = unix.Seek(fd, 0, 0)
+			return fd, nil
+		}
+		unix.Close(fd)
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_NONBLOCK); err != nil {
 		return -1, err
 	}
-	if _, err := unix.Write(fd, b); err != nil {
-		return -1, err
+	defer unix.Close(p[1])
+	if n, err := unix.Write(p[1], b); err != nil || n != len(b) {
+		unix.Close(p[0])
+		return -1, kernel.EFBIG
 	}
-	return fd, nil
+	return p[0], nil
 }
 
 // environ is what init was started with, without our own variable.
@@ -153,35 +188,20 @@ func (k *Kernel) environ() []string {
 // Environ returns the environment init was started with.
 func (k *Kernel) Environ() []string { return k.environ() }
 
-// State returns the snapshot of an init that has crashed, or nil if none has.
+// State returns the snapshot of an init that has crashed: empty if it is lost, and nil if none has
+// crashed.
 func (k *Kernel) State() []byte {
-	_, state := k.inheritedState()
-	return state
-}
-
-// inheritedState reads the snapshot. It can be read again, for the next crash.
-func (k *Kernel) inheritedState() (crashes, []byte) {
-	fd, err := strconv.Atoi(os.Getenv(stateVar))
-	if err != nil || fd < 3 {
-		return crashes{}, nil
+	h, crashed := inherit()
+	if !crashed {
+		return nil
 	}
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Size <= 0 || st.Size > kernel.MaxFile {
-		return crashes{}, nil
+	if h.fd < 3 {
+		return []byte{}
 	}
-	b := make([]byte, st.Size)
-	if n, err := unix.Pread(fd, b, 0); err != nil || n != len(b) {
-		return crashes{}, nil
-	}
-	head, state, _ := strings.Cut(string(b), "\n")
-	count, since, _ := strings.Cut(head, " ")
-	n, err := strconv.Atoi(count)
+	defer unix.Close(h.fd)
+	b, err := readAll(h.fd)
 	if err != nil {
-		return crashes{}, nil
+		return []byte{}
 	}
-	at, err := strconv.ParseInt(since, 10, 64)
-	if err != nil {
-		return crashes{}, nil
-	}
-	return crashes{n: n, since: time.Duration(at)}, []byte(state)
+	return b
 }

@@ -7,6 +7,7 @@ package linux
 import (
 	"runtime/debug"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,8 @@ type Kernel struct {
 	bootAge  time.Duration // and the time since boot at that instant
 	nofile   *unix.Rlimit  // what Go's runtime has changed, or nil
 	oldClone bool          // clone3(2) is not to be had
+	// contained is set where the machine is not ours: then its kernel log is not either.
+	contained bool
 
 	children []*child
 	blocking []kernel.FD // of ours, those that are blocking
@@ -57,7 +60,13 @@ func Open() *Kernel {
 	}
 	k.timer = time.NewTimer(time.Hour)
 	k.timer.Stop()
-	if k.RebootSelf(kernel.CadOff) != nil {
+	if h, crashed := inherit(); crashed {
+		k.signals.pending = h.pending
+		// By way of /proc/self/exe the kernel has called us "exe".
+		_ = setName("init")
+	}
+	k.contained = k.RebootSelf(kernel.CadOff) != nil
+	if k.contained {
 		// A container may allow few processes, and others may soon have taken them all. On
 		// a machine of our own there is time for this later.
 		k.stockThreads()
@@ -90,6 +99,15 @@ func above(fd int, err error) (int, error) {
 	}
 	defer unix.Close(fd)
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+}
+
+// setName changes what the kernel calls this process (comm of proc(5)).
+func setName(name string) error {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(p)), 0, 0, 0)
 }
 
 // again repeats a call that a signal has interrupted.

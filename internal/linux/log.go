@@ -112,7 +112,7 @@ func syslogLevel(l logrus.Level) int {
 
 func prefix(level int) string { return "<" + strconv.Itoa(facility|level) + ">" }
 
-// kmsg is /dev/kmsg. A write is one record and does not wait.
+// kmsg is /dev/kmsg, unless we are in a container: there it is the host's. A write is one record and does not wait.
 type kmsg struct {
 	fd   int // 0 as long as it is not to be had
 	lost int
@@ -120,7 +120,7 @@ type kmsg struct {
 }
 
 func (w *kmsg) open(k *Kernel) {
-	if w.fd > 0 || k.Now() < w.next {
+	if w.fd > 0 || k.contained || k.Now() < w.next {
 		return
 	}
 	// It may come later, with a /dev that the inittab mounts.

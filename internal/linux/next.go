@@ -85,7 +85,11 @@ func (s *signals) mark(sig os.Signal) {
 		s.pending |= 1 << (n - 1)
 		switch n {
 		case unix.SIGTSTP:
-			s.pending &^= 1 << (unix.SIGCONT - 1)
+			if s.pending&(1<<(unix.SIGCONT-1)) != 0 {
+				// The runtime hands over what comes together by number and not in order. To
+				// miss a pause is better than to pause for ever.
+				s.pending &^= 1 << (unix.SIGTSTP - 1)
+			}
 		case unix.SIGCONT:
 			s.pending &^= 1 << (unix.SIGTSTP - 1)
 		}
@@ -119,9 +123,9 @@ func (k *Kernel) Next(deadline time.Duration) kernel.Event {
 	return kernel.Signaled{Signal: s.lowest()}
 }
 
-// marker is a signal that PID 1 sends to itself: it has a higher number than all that are taken,
-// and the runtime must be asked for it anyway.
-const marker = unix.SIGSYS
+// marker is a signal that PID 1 sends to itself. It must be a real-time signal: those have the
+// highest numbers, and the kernel takes SIGSYS, the next one below, before all others.
+const marker = unix.Signal(63)
 
 // markerLimit is far more than the marker takes. Nothing may keep PID 1 waiting for ever.
 const markerLimit = 20 * time.Millisecond

@@ -83,13 +83,17 @@ func (k *Kernel) Write(fd kernel.FD, b []byte) (int, error) {
 	if err := k.ready(fd, unix.POLLOUT); err != nil {
 		return 0, err
 	}
+	if k.isBlocking(fd) && len(b) > 1 {
+		// There is room for a byte. For more the kernel might wait.
+		b = b[:1]
+	}
 	return again(func() (int, error) { return unix.Write(int(fd), b) })
 }
 
 // ready returns EAGAIN if fd is not ready. For the descriptors that children share, which are
 // blocking, this is what keeps PID 1 from being blocked; the others say EAGAIN themselves.
 func (k *Kernel) ready(fd kernel.FD, events int16) error {
-	if fd > 2 && !slices.Contains(k.blocking, fd) {
+	if !k.isBlocking(fd) {
 		return nil
 	}
 	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
@@ -98,6 +102,11 @@ func (k *Kernel) ready(fd kernel.FD, events int16) error {
 		return kernel.EAGAIN
 	}
 	return err
+}
+
+// isBlocking reports whether reads and writes of fd may block.
+func (k *Kernel) isBlocking(fd kernel.FD) bool {
+	return fd <= 2 || slices.Contains(k.blocking, fd)
 }
 
 // Close closes a descriptor and ends its watch.

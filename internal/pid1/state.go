@@ -45,6 +45,9 @@ func (in *Init) Snapshot() []byte {
 	if down != 0 {
 		b.WriteString("down " + down.String() + "\n")
 	}
+	if in.way != nil && in.way.Argument() != "" {
+		b.WriteString("argument " + in.way.Argument() + "\n")
+	}
 	for _, sv := range in.services.all {
 		if sv.pid == 0 {
 			continue
@@ -59,7 +62,15 @@ func (in *Init) Snapshot() []byte {
 // resume goes on where an init that has crashed has left off. Lines that say nothing are skipped.
 func (in *Init) resume() {
 	in.note(kernel.Error, "init has crashed and goes on with its children")
-	left, cadLeft, down := 0, 0, shutdown.Action(0)
+	if len(in.opt.State) == 0 {
+		// The snapshot is lost. To start everything once more beside what runs is worse than
+		// to start nothing: an init without its services still goes down in order.
+		in.warn("what init knew is lost in its crash: reboot when you can")
+		in.boot.phase = booted
+		in.reap()
+		return
+	}
+	left, cadLeft, down, arg := 0, 0, shutdown.Action(0), ""
 	for line := range strings.Lines(string(in.opt.State)) {
 		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		switch word {
@@ -80,6 +91,8 @@ func (in *Init) resume() {
 			in.held, _ = strconv.ParseUint(rest, 10, 64)
 		case "down":
 			down = shutdown.ActionNamed(rest)
+		case "argument":
+			arg = rest
 		case "service":
 			in.adopt(rest)
 		}
@@ -105,7 +118,7 @@ func (in *Init) resume() {
 	in.reap()
 	if down != 0 {
 		in.asked, in.paused = down, false
-		in.way = shutdown.Resume(in.k, in, in.limits(), in.at, down, in.restartEntry())
+		in.way = shutdown.Resume(in.k, in, in.limits(), in.at, down, in.restartEntry(), arg)
 	}
 }
 

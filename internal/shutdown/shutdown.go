@@ -149,6 +149,7 @@ type Way struct {
 	waiting kernel.PID    // the child that the phase waits for, or 0
 	limit   time.Duration // when the phase ends at the latest
 	look    time.Duration // when to look for processes that are not our descendants
+	arg     string        // of the reboot
 	exit    bool
 }
 
@@ -161,6 +162,7 @@ func Begin(k Kernel, host Host, limits Limits, at Machine, a Action,
 		k: k, host: host, limits: limits, at: at, action: a, restart: restart,
 		entries: entries, phase: Entries, limit: kernel.Never, look: kernel.Never,
 	}
+	w.readArgument()
 	w.nextEntry()
 	return w
 }
@@ -168,10 +170,21 @@ func Begin(k Kernel, host Host, limits Limits, at Machine, a Action,
 // Resume goes on with a way down that a crash of init has interrupted. The shutdown entries are
 // not run again: which of them had run is not known.
 func Resume(k Kernel, host Host, limits Limits, at Machine, a Action,
-	restart inittab.Entry,
+	restart inittab.Entry, arg string,
 ) *Way {
-	return Begin(k, host, limits, at, a, nil, restart)
+	w := &Way{
+		k: k, host: host, limits: limits, at: at, action: a, restart: restart, arg: arg,
+		phase: Entries, limit: kernel.Never, look: kernel.Never,
+	}
+	if arg == "" {
+		w.readArgument()
+	}
+	w.nextEntry()
+	return w
 }
+
+// Argument returns the argument of the reboot, or "".
+func (w *Way) Argument() string { return w.arg }
 
 // Action returns where the way leads.
 func (w *Way) Action() Action { return w.action }
@@ -193,9 +206,11 @@ func (w *Way) Ask(a Action) {
 	switch {
 	case w.phase == Parked:
 		w.action = a
+		w.readArgument()
 		w.host.Say("Trying again: " + a.String())
 		w.reboot()
 	case a == w.action:
+		w.readArgument()
 		w.host.Say("Already going down for " + a.String() + ": " + w.phase.String())
 	case a == Restart:
 		w.host.Say("Already going down for " + w.action.String() + ": not restarting init")
@@ -205,6 +220,7 @@ func (w *Way) Ask(a Action) {
 	default:
 		w.host.Say("Already going down for " + w.action.String() + ": now for " + a.String())
 		w.action = a
+		w.readArgument()
 	}
 }
 
@@ -367,8 +383,8 @@ func (w *Way) reboot() {
 		return
 	}
 	call := kernel.Reboot{Cmd: w.command()}
-	if w.action == Reboot {
-		call = w.withArgument(call)
+	if w.action == Reboot && w.arg != "" {
+		call = kernel.Reboot{Cmd: kernel.Restart2, Arg: w.arg}
 	}
 	w.host.Print("Requesting system " + w.action.String())
 	// In a child: on kernels that cannot halt or power off, the call ends its caller
@@ -401,22 +417,28 @@ func (w *Way) command() kernel.RebootCmd {
 	return kernel.Restart
 }
 
-// withArgument adds the argument that the reboot command has left for the kernel.
-func (w *Way) withArgument(call kernel.Reboot) kernel.Reboot {
+// readArgument takes the argument that the reboot command has left for the kernel. It does so when
+// the request comes: the shutdown entries may unmount where it lies.
+func (w *Way) readArgument() {
+	if w.action != Reboot {
+		return
+	}
 	b, err := w.k.ReadTrusted(rebootparam.Path)
 	if errors.Is(err, kernel.ENOENT) || errors.Is(err, kernel.ENOTDIR) {
-		return call
+		return
 	}
 	if err != nil {
 		w.host.Say(rebootparam.Path + ": " + err.Error() + ": rebooting without it")
-		return call
+		return
 	}
+	// It is for this request only.
+	_ = w.k.Remove(rebootparam.Path)
 	arg, err := rebootparam.Decode(b)
 	if err != nil {
 		w.host.Say(err.Error() + ": rebooting without it")
-		return call
+		return
 	}
-	return kernel.Reboot{Cmd: kernel.Restart2, Arg: arg}
+	w.arg = arg
 }
 
 // become replaces init.

@@ -2,6 +2,7 @@ package qemu_test
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -115,6 +116,7 @@ func TestWaysDown(t *testing.T) {
 ::respawn:/bin/sleep 1001
 ::once:/t/script
 ::shutdown:/bin/sh -c 'echo mark $REBOUND_ACTION'
+::shutdown:/bin/umount -a -r
 `, "sleep 1\n"+c.ask+"\n")
 			g.ExpectMatch("mark " + c.action + "\r\n")
 			g.ExpectMatch(`Requesting system ` + c.action + "\r\n")
@@ -149,6 +151,13 @@ func TestNoConsole(t *testing.T) {
 // more than double a Go program's memory unless the linker was told otherwise. [kernel: mm/Kconfig,
 // TRANSPARENT_HUGEPAGE_ALWAYS; runtime: GODEBUG disablethp]
 func TestMemoryOfPID1(t *testing.T) {
+	// Measured on 21 November 2026: 2443 KiB.
+	const maxExecutable = 2500 << 10
+	if exe, err := os.Stat("../../build/init-amd64"); err != nil {
+		t.Error(err)
+	} else if exe.Size() > maxExecutable {
+		t.Errorf("init-amd64 has %d bytes, the limit is %d", exe.Size(), maxExecutable)
+	}
 	const maxPSS, maxThreads = 2600, 16
 	g := boot(t, qemu.Machine{Memory: 1024}, `
 ::once:/t/script
