@@ -30,18 +30,22 @@ func main() {
 	}
 
 	k := linux.Open()
-	// As PID 1 these say what they have to say, and the boot goes on: its end would be a panic.
-	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "--") {
-		tool(os.Args[1:], os.Stdout, os.Stderr)
-	}
 	layout, _ := utmp.LayoutOf(runtime.GOARCH)
+	state := k.State()
 	in := pid1.New(k, pid1.Options{
 		Args:     os.Args[1:],
 		Env:      k.Environ(),
 		Linuxrc:  linuxrc,
 		Utmp:     layout,
 		NoSyslog: k.NoSyslog,
-		State:    k.State(),
+		State:    state,
 	})
-	os.Exit(k.Guard(in.Run, in.Snapshot))
+	os.Exit(k.Guard(func() int {
+		// As PID 1 these say what they have to say, and the boot goes on: its end would be
+		// a panic.
+		if state == nil && len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "--") {
+			tool(os.Args[1:], os.Stdout, os.Stderr)
+		}
+		return in.Run()
+	}, in.Snapshot))
 }

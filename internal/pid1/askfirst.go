@@ -75,12 +75,18 @@ func (in *Init) terminalReady(fd kernel.FD) {
 			break
 		}
 	}
-	in.stopAsking(sv)
 	if !in.running() {
+		in.stopAsking(sv)
 		return
 	}
 	sv.since = in.k.Now()
 	in.startService(sv)
+	if sv.pid == 0 || sv.TTY == "" {
+		in.stopAsking(sv)
+	} else {
+		delete(in.services.asking, fd)
+		sv.prompt, sv.terminal = 0, fd
+	}
 	if sv.pid != 0 {
 		in.noteStart(sv.pid, sv.Entry)
 	}

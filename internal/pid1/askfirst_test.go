@@ -299,6 +299,7 @@ func TestPromptOnAStoppedTerminal(t *testing.T) {
 				},
 			},
 			Inittab: tty + "::askfirst:actor pause\n",
+			Prompts: 1, // the terminal stays open while its command runs
 		})
 		path := "/dev/" + tty
 		if tty == "" {
@@ -326,6 +327,7 @@ func TestCannotWatchTheTerminal(t *testing.T) {
 			Until: time.Minute, Terminals: map[string]simkernel.Terminal{"/dev/tty1": {}},
 		},
 		Inittab: "tty1::askfirst:actor pause\n",
+		Prompts: 1, // the terminal stays open while its command runs
 	})
 	w.Fail("Watch", 1, kernel.EPERM)
 	w.At(30*time.Second, simkernel.Type{TTY: "/dev/tty1", Text: "\n"})

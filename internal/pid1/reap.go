@@ -45,6 +45,10 @@ func (in *Init) reaped(e kernel.Exit) {
 		return
 	}
 	c.sv.pid = 0
+	if c.sv.terminal != 0 {
+		_ = in.k.Close(c.sv.terminal)
+		c.sv.terminal = 0
+	}
 	if in.way != nil {
 		return
 	}

@@ -32,8 +32,8 @@ func ended(command string, tty ...string) string {
 	if len(tty) > 0 {
 		on = " on " + tty[0]
 	}
-	return "'" + command + "'" + on + " has ended within 10s: starting it again in 1s, " +
-		"then more and more seldom, at least every 30s"
+	return "'" + command + "'" + on + " has ended within 10s: starting it again in 1s; " +
+		"the delay doubles up to 30s"
 }
 
 // TestShortLives: a command that ends at once is started more and more seldom, and never given up.

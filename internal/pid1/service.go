@@ -22,8 +22,11 @@ const (
 // inittab while its process runs.
 type service struct {
 	*inittab.Entry
-	pid       kernel.PID // 0 when it does not run
-	prompt    kernel.FD  // the terminal on which we wait for Enter, or 0
+	pid    kernel.PID // 0 when it does not run
+	prompt kernel.FD  // the terminal on which we wait for Enter, or 0
+	// terminal is the one on which Enter was pressed, kept open while the command runs, or 0.
+	// Were we to close it before the command opens it, what was typed ahead would be lost.
+	terminal  kernel.FD
 	since     time.Duration
 	delay     time.Duration
 	typed     bool   // somebody has pressed Enter for this life
@@ -158,8 +161,8 @@ func (in *Init) again(sv *service, explained bool) {
 			say = in.Note
 		}
 		say("'" + sv.Command + "'" + on(sv.TTY) + " has ended within " +
-			longLife.String() + ": starting it again in " + firstDelay.String() +
-			", then more and more seldom, at least every " + lastDelay.String())
+			longLife.String() + ": starting it again in " +
+			firstDelay.String() + "; the delay doubles up to " + lastDelay.String())
 	}
 	in.services.schedule(sv, now+sv.delay)
 }
