@@ -332,9 +332,11 @@ done
 	g.Type("exit")
 	g.Expect(prompt[1:])
 
-	if err := g.Console(1).Send("\r"); err != nil {
+	// What is typed after Enter is the command's, even before it runs.
+	if err := g.Console(1).Send("\recho typed $((40 + 2)) ahead\r"); err != nil {
 		g.Fatalf("%v", err)
 	}
+	g.ExpectOn(1, "typed 42 ahead\r\n")
 	g.ExpectOn(1, "# ")
 	if err := g.Console(1).Send("tty; exec /sbin/poweroff\r"); err != nil {
 		g.Fatalf("%v", err)
