@@ -171,6 +171,7 @@ type syslog struct {
 	queue [][]byte
 	lost  int
 	again time.Time // when to look for a daemon, not before
+	where *time.Location
 }
 
 func (s *syslog) log(e *logrus.Entry) {
@@ -181,13 +182,27 @@ func (s *syslog) log(e *logrus.Entry) {
 		s.lost++
 		return
 	}
-	line := append([]byte(prefix(syslogLevel(e.Level))), e.Time.Format(time.Stamp)+" "+tag+
+	line := append([]byte(prefix(syslogLevel(e.Level))), e.Time.In(s.zone()).Format(time.Stamp)+" "+tag+
 		e.Message...)
 	s.queue = append(s.queue, appendLost(line, s.lost))
 	s.lost = 0
 	if len(s.queue) == 1 {
 		s.flush()
 	}
+}
+
+// zone returns the time zone of /etc/localtime, or UTC. Package time would read the file itself, but
+// wait for it if it is a fifo.
+func (s *syslog) zone() *time.Location {
+	if s.where == nil {
+		s.where = time.UTC
+		if b, err := readAt(unix.AT_FDCWD, "/etc/localtime"); err == nil {
+			if l, err := time.LoadLocationFromTZData("localtime", b); err == nil {
+				s.where = l
+			}
+		}
+	}
+	return s.where
 }
 
 func (s *syslog) connect(now time.Time) bool {

@@ -12,8 +12,7 @@ import (
 )
 
 // Snapshot says how far the boot has come and which processes are whose, for the init that takes
-// over after a crash of this one. It is text, a fact a line, so that a half-written one is still of
-// use:
+// over after a crash of this one. It is text, a fact a line:
 //
 //	phase 1
 //	waiting 17
