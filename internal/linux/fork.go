@@ -60,7 +60,7 @@ type try struct {
 }
 
 // stackSize is ample for code that may not grow its stack: the linker holds that below 1 KiB.
-const stackSize = 4096
+const stackSize = 2048
 
 // cloneArgs is struct clone_args of clone3(2), first version.
 type cloneArgs struct {
@@ -103,16 +103,20 @@ func clone(trap, a1, a2, a3, a4, a5 uintptr, c *child) (pid uintptr)
 // costs twice as much as the whole of a vfork: the page tables, and each page that PID 1 writes to
 // afterwards.
 //
-// All signals are blocked across the start, because a Go handler in the child would look for
-// threads that are not there.
+// Go's signal handlers must not run in the child: they would look for threads that are not there.
+// Either the kernel resets them as it makes the child, or all signals are blocked until the child
+// has done so. A child that makes one call keeps them blocked: only KILL ends it.
 //
 //go:nosplit
 //go:norace
 func (c *child) start() (pid uintptr, errno syscall.Errno) {
 	const flags = unix.CLONE_VM | unix.CLONE_CHILD_CLEARTID
 	all, old := ^sigset(0), sigset(0)
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
-		uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), sigsetSize, 0, 0)
+	block := c.call || !c.clearsHandlers
+	if block {
+		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+			uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), sigsetSize, 0, 0)
+	}
 	busy := uintptr(unsafe.Pointer(&c.busy))
 	end := uintptr(unix.SIGCHLD)
 	if c.quiet {
@@ -137,8 +141,10 @@ func (c *child) start() (pid uintptr, errno syscall.Errno) {
 		}
 		pid = clone(unix.SYS_CLONE, flags|end, top, 0, ctid, tls, c)
 	}
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
-		uintptr(unsafe.Pointer(&old)), 0, sigsetSize, 0, 0)
+	if block {
+		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+			uintptr(unsafe.Pointer(&old)), 0, sigsetSize, 0, 0)
+	}
 	const maxErrno = 4095
 	if pid > ^uintptr(maxErrno) {
 		return 0, syscall.Errno(-pid)
