@@ -392,6 +392,27 @@ echo mark "panic $(cat panic) devkmsg $(cat printk_devkmsg)"
 	}
 }
 
+// Go's runtime would keep files of the cpu cgroup open that it finds at its start, here after a
+// restart, and then the cgroups could not be unmounted.
+func TestCgroupsCanBeUnmounted(t *testing.T) {
+	const script = `
+if [ -e /run/cg/a ]; then
+	umount /run/cg && echo mark unmounted
+	exec /sbin/poweroff
+fi
+mkdir /run/cg && mount -t cgroup2 none /run/cg &&
+	echo +cpu >/run/cg/cgroup.subtree_control && mkdir /run/cg/a &&
+	echo 1 >/run/cg/a/cgroup.procs && [ -e /run/cg/a/cpu.max ] && echo mark in a cgroup
+kill -QUIT 1
+`
+	g := boot(t, qemu.Machine{}, "::once:/t/script\n::restart:/sbin/init\n", script)
+	g.Expect("mark in a cgroup")
+	g.WantPowerOff()
+	if got := marks(g); !slices.Contains(got, "unmounted") {
+		t.Errorf("the cgroups are still mounted: %q", got)
+	}
+}
+
 // An inittab that mounts everything itself, as one written for BusyBox does, works as it is: with
 // no configuration PID 1 has mounted nothing that stands in its way, and has nothing to say.
 func TestInittabThatMountsByItself(t *testing.T) {
