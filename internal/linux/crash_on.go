@@ -9,13 +9,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// crashSignal is SIGRTMAX.
-const crashSignal = unix.Signal(64)
+const (
+	// crashSignal is SIGRTMAX, for a crash that init survives.
+	crashSignal = unix.Signal(64)
+	// overflowSignal is for one that Go lets nobody survive.
+	overflowSignal = unix.Signal(62)
+)
 
-// crash makes the main loop panic when a signal asks for it, for the tests of what happens then.
+// crash makes the main loop crash when a signal asks for it, for the tests of what happens then.
 type crash struct{ asked chan os.Signal }
 
 func (c *crash) listen() {
 	c.asked = make(chan os.Signal, 1)
 	signal.Notify(c.asked, crashSignal)
+	fatal := make(chan os.Signal, 1)
+	signal.Notify(fatal, overflowSignal)
+	go func() {
+		<-fatal
+		overflow(0)
+	}()
 }
+
+//go:noinline
+func overflow(n int) int { return overflow(n+1) + 1 }

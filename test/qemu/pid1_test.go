@@ -3,6 +3,8 @@ package qemu_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -390,6 +392,32 @@ echo mark "panic $(cat panic) devkmsg $(cat printk_devkmsg)"
 			}
 		})
 	}
+}
+
+// What Go lets nobody survive, such as an endless recursion, stands in the kernel log before the
+// kernel panics of it.
+func TestLastWordsOfPID1(t *testing.T) {
+	init := filepath.Join(t.TempDir(), "init")
+	build := exec.Command("go", "build", "-tags", "crashtest", "-o", init, "../../cmd/init")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	data, err := os.ReadFile(init)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := boot(t, qemu.Machine{
+		Memory: 512,
+		Append: "ignore_loglevel",
+		Files:  []qemu.File{{Path: "last/init", Data: string(data), Perm: 0o755}},
+	}, "::once:/t/script\n::restart:/last/init\n", `
+if [ -e /run/second ]; then kill -62 1; exec sleep 1000; fi
+: >/run/second
+kill -QUIT 1
+`)
+	g.Expect("fatal error: stack overflow")
+	g.Expect("Kernel panic - not syncing: Attempted to kill init!")
 }
 
 // Go's runtime would keep files of the cpu cgroup open that it finds at its start, here after a
