@@ -24,7 +24,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
-		run := func() error { return nil }
+		var run func() error
 		switch os.Args[1] {
 		case asStarter:
 			run = func() error { return startChildren(2000) }
