@@ -144,7 +144,7 @@ func TestOrphansAreReaped(t *testing.T) {
 	)}})
 	awaitStart(t, r, "last", 1)
 	awaitNote(t, r, "mother", "note")
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(Patience)
 	for {
 		children := r.Children()
 		if len(children) == 1 {
@@ -195,8 +195,10 @@ func hostState(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
-		id, rest, _ := strings.Cut(line, " ")
-		state["mount "+id] = rest
+		// The first five fields say which mount it is (proc_pid_mountinfo(5)); a number alone may
+		// be that of another one by now.
+		f := strings.SplitN(line, " ", 6)
+		state["mount "+strings.Join(f[:5], " ")] = f[5]
 	}
 	return state
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,9 +55,6 @@ func baseOf(tags string) (*Base, error) {
 	}
 	return w.Base(program)
 }
-
-// patience is how long anything may take on a busy machine.
-const patience = 20 * time.Second
 
 // start opens a room whose init is ours. It is closed with the test.
 func start(t *testing.T, plan Plan) *Room {
@@ -115,12 +111,12 @@ func inittab(lines ...string) File {
 // await fails the test if the condition does not come to hold.
 func await(t *testing.T, r *Room, what string, holds func(View) bool) View {
 	t.Helper()
-	if !r.Await(patience, holds) {
+	if !r.Await(Patience, holds) {
 		v := r.View()
 		if v.Ended {
 			t.Fatalf("PID 1 has ended (status %#x) while waiting for %s", uint32(v.Status), what)
 		}
-		t.Fatalf("waited %v in vain for %s", patience, what)
+		t.Fatalf("waited %v in vain for %s", Patience, what)
 	}
 	return r.View()
 }

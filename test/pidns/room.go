@@ -74,6 +74,9 @@ const (
 	ConsoleFull Console = "full"
 )
 
+// Patience is how long anything may take on a slow and busy machine.
+const Patience = time.Minute
+
 // An Event is something seen from outside.
 type Event struct {
 	At time.Duration
@@ -131,6 +134,7 @@ type Room struct {
 	start     time.Time
 	ears      sync.WaitGroup
 	sockets   []*net.UnixConn
+	heard     []*net.UnixConn // those of the sockets that are read
 	// unread is the reading end of a console that nobody reads.
 	unread *os.File
 
@@ -411,6 +415,7 @@ func (r *Room) bind(path string) (*net.UnixConn, error) {
 // hear hands on each datagram with the sender's pid, until the socket is closed or, once PID 1 has
 // ended, there is none left.
 func (r *Room) hear(s *net.UnixConn, got func([]byte, int) error) {
+	r.heard = append(r.heard, s)
 	r.ears.Add(1)
 	go func() {
 		defer r.ears.Done()
@@ -560,10 +565,9 @@ const farewell = "\x00farewell"
 func (r *Room) wait() {
 	err := r.cmd.Wait()
 	at := time.Since(r.start)
-	for _, s := range r.sockets {
+	for _, s := range r.heard {
 		to := s.LocalAddr().(*net.UnixAddr)
 		if c, err := net.DialUnix("unixgram", nil, to); err == nil {
-			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 			_, _ = c.Write([]byte(farewell))
 			c.Close()
 		}
@@ -606,7 +610,7 @@ func (r *Room) Drain() {
 // End ends the room, whatever state it is in. Its files can still be looked at.
 func (r *Room) End() {
 	_ = r.cmd.Process.Kill()
-	r.Await(time.Minute, func(v View) bool { return v.Ended })
+	r.Await(Patience, func(v View) bool { return v.Ended })
 }
 
 // Close ends the room and gives its file system back.
@@ -723,7 +727,7 @@ func (r *Room) Stop() error {
 	if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(Patience)
 	for !r.allStopped() {
 		if time.Now().After(deadline) {
 			return errors.New("PID 1 does not stop")

@@ -48,8 +48,8 @@ func untilOver(t *testing.T, r *Room, barrages int) {
 	over := func(v View) bool {
 		return v.Ended || v.Count("last") > 0 && len(v.Reports(true)) >= barrages
 	}
-	for range 200 {
-		if r.Await(patience/200, over) {
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); {
+		if r.Await(time.Second/10, over) {
 			break
 		}
 		if err := r.Signal(syscall.SIGCONT); err != nil {

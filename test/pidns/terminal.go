@@ -82,7 +82,7 @@ func (t *Terminal) follow(got func([]byte)) {
 
 // Type writes to the terminal as its keyboard.
 func (t *Terminal) Type(text string) error {
-	_ = t.master.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	_ = t.master.SetWriteDeadline(time.Now().Add(Patience))
 	_, err := io.WriteString(t.master, text)
 	return err
 }
@@ -111,7 +111,7 @@ func (t *Terminal) release() {
 		return
 	}
 	unix.Close(t.slave)
-	_ = t.master.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = t.master.SetReadDeadline(time.Now().Add(Patience))
 	t.drain.Wait()
 	t.master.Close()
 }

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -269,15 +270,39 @@ static void stay(void)
 		pause();
 }
 
+/* init_sleeps is true if all threads of process 1 do, or if that cannot be seen. */
+static int init_sleeps(void)
+{
+	char path[300], line[1024];
+	struct dirent *e;
+	int sleeps = 1;
+	DIR *d = opendir("/proc/1/task");
+
+	while (d && (e = readdir(d))) {
+		char *at;
+
+		snprintf(path, sizeof path, "/proc/1/task/%s/stat", e->d_name);
+		if (e->d_name[0] == '.' || slurp(path, line, sizeof line) <= 0)
+			continue;
+		at = strrchr(line, ')');
+		if (at && at[2] != 'S')
+			sleeps = 0;
+	}
+	if (d)
+		closedir(d);
+	return sleeps;
+}
+
 static char *last_words[65];
 
 static void speak_and_go(int sig)
 {
 	const char *w = last_words[sig];
-	struct timespec breath = { 0, 100000000 };
 
 	/* So that whoever sent the signal to all can say first that it did. */
-	nanosleep(&breath, NULL);
+	doze(0.1);
+	for (int still = 0; still < 2; still = init_sleeps() ? still + 1 : 0)
+		doze(0.001);
 	if (write(1, w, strlen(w)) < 0 || write(1, "\n", 1) < 0)
 		_exit(1);
 	_exit(0);
@@ -365,6 +390,23 @@ static void read_line(const char *name)
 			line[n++] = c;
 	line[n] = 0;
 	note(name, got == 1 ? "line" : got == 0 ? "eof after" : "error after", line);
+}
+
+/*
+ * await returns when PATH is there, which is in the root directory. It sleeps until something
+ * happens there, so that a test can see that nothing else does.
+ */
+static void await(const char *path)
+{
+	char events[4096];
+	int watch = inotify_init1(IN_CLOEXEC);
+
+	if (inotify_add_watch(watch, "/", IN_CREATE | IN_MOVED_TO) < 0)
+		_exit(115);
+	while (access(path, F_OK) < 0)
+		if (read(watch, events, sizeof events) < 0 && errno != EINTR)
+			_exit(115);
+	close(watch);
 }
 
 /* first is true for the first n callers that name FILE, each counted by one byte in it. */
@@ -467,8 +509,7 @@ int main(int argc, char **argv)
 			file(name, a[0]);
 			a += 1;
 		} else if (!strcmp(verb, "await")) {
-			while (access(a[0], F_OK) < 0)
-				doze(0.005);
+			await(a[0]);
 			a += 1;
 		} else if (!strcmp(verb, "touch")) {
 			close(open(a[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
