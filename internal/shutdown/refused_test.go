@@ -27,7 +27,10 @@ func withSysrq(w *pid1test.World) { w.Apply(simkernel.SetProc{Name: "sysrq-trigg
 func TestRefusedInAContainer(t *testing.T) {
 	for _, c := range ways() {
 		w := boot(t, pid1test.Setup{
-			Config:  simkernel.Config{Namespace: true, NoSysBoot: true},
+			Config: simkernel.Config{
+				Namespace:  true,
+				Privileges: simkernel.Privileges{Without: simkernel.CapSysBoot},
+			},
 			Inittab: "::respawn:actor ignore TERM, pause\n",
 		}, c.signal)
 		w.WantEnd(simkernel.Exited, asked+5*time.Second)

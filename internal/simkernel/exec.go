@@ -137,6 +137,7 @@ func (m *Machine) loadTime(p *Program) time.Duration {
 // load makes p load a program, and run it then.
 func (m *Machine) load(p *process, img *image) {
 	p.argv = img.argv
+	m.execCred(p, img.prog)
 	p.handlers = nil
 	p.frames = nil
 	p.frame = frame{steps: loading, image: img}

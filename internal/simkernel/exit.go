@@ -77,6 +77,7 @@ func (m *Machine) hangUpOrphans(g *group, parent, leaving *process) {
 
 // release forgets a process that has been waited for (kernel/exit.c, release_task).
 func (m *Machine) release(p *process) {
+	p.cred.user.threads--
 	p.disown()
 	m.leaveGroup(p)
 	m.all.remove(p)

@@ -17,6 +17,8 @@ func (m *Machine) fork(parent *process) *process {
 	parent.adopt(p)
 	m.joinGroup(p, parent.group)
 	p.argv, p.stdio, p.core = parent.argv, parent.stdio, parent.core
+	p.cred = parent.cred
+	p.cred.user.threads++
 	p.blocked, p.ignored = parent.blocked, parent.ignored
 	p.underSubreaper = parent.subreaper || parent.underSubreaper
 	return p

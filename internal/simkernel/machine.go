@@ -46,8 +46,8 @@ type Config struct {
 
 	// Namespace makes PID 1 the init of a PID namespace and not of the machine.
 	Namespace bool
-	// NoSysBoot takes CAP_SYS_BOOT away.
-	NoSysBoot bool
+	// Privileges are who PID 1 is and what it may do.
+	Privileges Privileges
 	// Cmdline is the kernel command line.
 	Cmdline string
 	// Epoch is the time of day at boot: 1970 if zero.
@@ -99,6 +99,7 @@ type Machine struct {
 	sessions  []newSession
 	births    uint64
 	states    [stateCount]int
+	users     map[int]*user
 
 	// What PID 1 is told.
 	ready []readiness

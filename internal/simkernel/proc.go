@@ -183,6 +183,9 @@ func (k *pid1Calls) LoopbackUp() error {
 	if e := k.enter(callLoopbackUp); e != 0 {
 		return e
 	}
+	if !k.m.init.capable(CapNetAdmin) {
+		return kernel.EPERM
+	}
 	k.m.loopback = true
 	return nil
 }

@@ -44,6 +44,7 @@ type process struct {
 	frame  frame
 	frames []frame // interrupted or outer ones
 	stdio  *stdio
+	cred   *cred
 
 	parent                 *process
 	first, last            *process // children, in the order of birth
@@ -161,6 +162,8 @@ func (m *Machine) setUpProcesses() {
 	m.init = m.newProcess()
 	m.init.argv = []string{"init"}
 	m.init.stdio = m.stdio
+	m.init.cred = m.setUpCred()
+	m.init.cred.user.threads++
 	m.setState(m.init, Sleeping)
 	// PID 1 has neither session nor group of its own until setsid(2): both are the kernel's,
 	// number 0.
@@ -170,6 +173,7 @@ func (m *Machine) setUpProcesses() {
 		k := m.newProcess()
 		k.kthread = true
 		k.argv = []string{"kthreadd"}
+		k.cred = &cred{user: m.userOf(0), effective: everyCapability, bounding: everyCapability}
 		m.setState(k, Sleeping)
 		m.joinGroup(k, g)
 	}

@@ -19,6 +19,9 @@ type Program struct {
 	Load time.Duration
 	// NotExecutable is a file without the permission: EACCES.
 	NotExecutable bool
+	// Setuid lets it run as Owner, whoever executes it.
+	Setuid bool
+	Owner  int
 	// Text is an executable text without "#!": it needs /bin/sh.
 	Text bool
 	// Shell makes it a shell of few words. With -c "exec NAME WORD..." it becomes the

@@ -13,7 +13,7 @@ const maxRebootArg = 255
 // kernel/reboot.c. It returns what will happen when the devices are shut down; How is 0 if nothing
 // will.
 func (m *Machine) reboot(cmd kernel.RebootCmd, arg string) (End, kernel.Errno) {
-	if m.cfg.NoSysBoot {
+	if !m.init.capable(CapSysBoot) {
 		return End{}, kernel.EPERM
 	}
 	if e := m.fault(callReboot); e != 0 {

@@ -95,14 +95,14 @@ func TestRebootByAChild(t *testing.T) {
 		},
 		{
 			"no capability",
-			Config{NoSysBoot: true},
+			Config{Privileges: Privileges{Without: CapSysBoot}},
 			kernel.Reboot{Cmd: kernel.Restart},
 			End{},
 			kernel.EPERM,
 		},
 		{
 			"no capability comes before no such command",
-			Config{NoSysBoot: true},
+			Config{Privileges: Privileges{Without: CapSysBoot}},
 			kernel.Reboot{Cmd: 77},
 			End{},
 			kernel.EPERM,
@@ -145,7 +145,7 @@ func TestRebootByAChild(t *testing.T) {
 		},
 		{
 			"no capability in a namespace",
-			Config{Namespace: true, NoSysBoot: true},
+			Config{Namespace: true, Privileges: Privileges{Without: CapSysBoot}},
 			kernel.Reboot{Cmd: kernel.CadOff},
 			End{},
 			kernel.EPERM,
@@ -191,7 +191,7 @@ func TestRebootByPID1(t *testing.T) {
 		},
 		{
 			"refused",
-			Config{NoSysBoot: true, Namespace: true},
+			Config{Privileges: Privileges{Without: CapSysBoot}, Namespace: true},
 			kernel.Restart,
 			End{How: Exited, Status: kernel.WaitStatus(kernel.EPERM) << 8},
 		},
