@@ -152,8 +152,8 @@ func blockRequests() {
 		uintptr(unsafe.Pointer(&set)), 0, sigsetSize, 0, 0)
 }
 
-// memory makes a file in memory that survives execve, or else a pipe, which holds the snapshot of
-// some hundred services.
+// memory makes a file in memory that survives execve, or before Linux 3.17 a pipe, which root can
+// make as large as is needed.
 func memory(b []byte) (int, error) {
 	if fd, err := unix.MemfdCreate("rebound-state", 0); err == nil {
 		if n, err := unix.Write(fd, b); err == nil && n == len(b) {
@@ -167,6 +167,8 @@ func memory(b []byte) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(p[1])
+	// If it fails, the pipe holds the snapshot of some hundred services.
+	_, _ = unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, len(b))
 	if n, err := unix.Write(p[1], b); err != nil || n != len(b) {
 		unix.Close(p[0])
 		return -1, kernel.EFBIG

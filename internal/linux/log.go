@@ -27,7 +27,11 @@ type logger struct {
 	*logrus.Logger
 	kmsg   kmsg
 	syslog syslog
+	// blank is what all entries are made from. The logger's own ones bring a map each, for
+	// fields that no line of ours has.
+	blank  *logrus.Entry
 	entry  *logrus.Entry // the one that is being written
+	record []byte        // and its text, in the same room each time
 }
 
 func newLogger(poll *poller) *logger {
@@ -40,13 +44,14 @@ func newLogger(poll *poller) *logger {
 		ExitFunc:  func(int) {}, // PID 1 does not exit
 	}
 	l.SetNoLock() // one goroutine logs
+	l.blank = &logrus.Entry{Logger: l.Logger}
 	return l
 }
 
 // Log writes one line to the kernel log and to syslog.
 func (k *Kernel) Log(level kernel.Level, text string) {
 	k.log.kmsg.open(k)
-	k.log.Logger.Log(logrusLevel(level), text)
+	k.log.blank.Log(logrusLevel(level), text)
 }
 
 // Format makes a record of the kernel log. All have level debug, for what the user must see PID 1
@@ -58,12 +63,12 @@ func (l *logger) Format(e *logrus.Entry) ([]byte, error) {
 	if len(text) > maxRecord {
 		text = text[:maxRecord]
 	}
-	b := make([]byte, 0, len(text)+64)
-	b = append(b, prefix(int(kernel.Debug))...)
+	b := append(l.record[:0], prefix(int(kernel.Debug))...)
 	b = append(b, tag...)
 	b = append(b, text...)
 	b = appendLost(b, l.kmsg.lost)
-	return append(b, '\n'), nil
+	l.record = append(b, '\n')
+	return l.record, nil
 }
 
 // Write hands the record on.

@@ -14,12 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/test/oldkernel"
 )
 
 // The programs that this one is when it is started with their names as first argument.
 const (
 	asStarter = "start-children"
 	asCrasher = "crash"
+	asHeir    = "inherit-descriptors"
+	asOld     = "on-linux" // executes this program anew on an older kernel
 )
 
 func TestMain(m *testing.M) {
@@ -30,6 +33,12 @@ func TestMain(m *testing.M) {
 			run = func() error { return startChildren(2000) }
 		case asCrasher:
 			run = func() error { return crashOnce(os.Args[2]) }
+		case asHeir:
+			run = inheritDescriptors
+		case asOld:
+			run = func() error {
+				return oldkernel.Exec(os.Args[2], os.Args[0], append(os.Args[:1:1], os.Args[3:]...))
+			}
 		default:
 			os.Exit(m.Run())
 		}
@@ -64,27 +73,74 @@ func program(t *testing.T, args ...string) (output string) {
 	return string(out)
 }
 
+// everywhere runs a program on this kernel and on older ones.
+func everywhere(t *testing.T, args []string, check func(t *testing.T, output string)) {
+	t.Helper()
+	t.Run("this kernel", func(t *testing.T) { check(t, program(t, args...)) })
+	for _, k := range oldkernel.Kernels() {
+		t.Run("Linux "+k.Version, func(t *testing.T) {
+			check(t, program(t, append([]string{asOld, k.Version}, args...)...))
+		})
+	}
+}
+
 // Children share this process's memory until their exec. Neither the collector nor signals nor
 // other goroutines may come between, and nothing may be left of them.
-func TestChildrenUnderStress(t *testing.T) { program(t, asStarter) }
+func TestChildrenUnderStress(t *testing.T) {
+	everywhere(t, []string{asStarter}, func(*testing.T, string) {})
+}
+
+// What PID 1 has inherited beyond standard input and output does not come to its children.
+func TestInheritedDescriptors(t *testing.T) {
+	everywhere(t, []string{asHeir}, func(*testing.T, string) {})
+}
+
+// inheritDescriptors opens some as a parent may have left them, and looks at what Open makes of
+// them.
+func inheritDescriptors() error {
+	inherited := []int{100, 101, 251}
+	for _, fd := range inherited {
+		if err := unix.Dup3(0, fd, 0); err != nil {
+			return fmt.Errorf("dup3 0 %d: %w", fd, err)
+		}
+	}
+	Open()
+	for _, fd := range append(inherited, 0, 1, 2) {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil {
+			return fmt.Errorf("fcntl %d F_GETFD: %w", fd, err)
+		}
+		if got, want := flags&unix.FD_CLOEXEC != 0, fd > 2; got != want {
+			return fmt.Errorf("descriptor %d is closed on exec: got %t, want %t", fd, got, want)
+		}
+	}
+	return nil
+}
 
 // A crash is survived by the same process: the new program finds the snapshot of the old one.
 func TestGuardSurvives(t *testing.T) {
 	for _, how := range []string{"panic", "wild address", "panic of the poller"} {
 		t.Run(how, func(t *testing.T) {
-			want := "crashed of " + how
-			if got := program(t, asCrasher, how); !strings.Contains(got, want) {
-				t.Errorf("got  %q\nwant %q", got, want)
-			}
+			everywhere(t, []string{asCrasher, how}, func(t *testing.T, got string) {
+				if want := "crashed of " + how + "\n"; !strings.HasSuffix(got, want) {
+					t.Errorf("got  %q\nwant %q", got, want)
+				}
+			})
 		})
 	}
 }
+
+// snapshotSize is more than a new pipe holds, and enough for thousands of services.
+const snapshotSize = 256 << 10
 
 // crashOnce crashes under Guard, and says so when it is there again.
 func crashOnce(how string) error {
 	k := Open()
 	if state := k.State(); state != nil {
-		fmt.Println(string(state))
+		if len(state) != snapshotSize {
+			return fmt.Errorf("snapshot: got %d bytes, want %d", len(state), snapshotSize)
+		}
+		fmt.Println(strings.TrimLeft(string(state), " "))
 		return nil
 	}
 	k.Guard(func() int {
@@ -110,11 +166,11 @@ func crashOnce(how string) error {
 			k.Next(kernel.Never)
 		}
 		return 0
-	}, func() []byte { return []byte("crashed of " + how) })
+	}, func() []byte { return fmt.Appendf(nil, "%*s", snapshotSize, "crashed of "+how) })
 	return errors.New("Guard has come back")
 }
 
-// startChildren starts n children of three kinds, in bursts, beside goroutines that make garbage
+// startChildren starts n children of four kinds, in bursts, beside goroutines that make garbage
 // and a storm of signals, and checks how each ends.
 func startChildren(n int) error {
 	k := Open()
@@ -170,25 +226,42 @@ func startBurst(k *Kernel, n int) (heap uint64, err error) {
 			if err != nil {
 				return err
 			}
-			got := fmt.Sprintf("exit %d, failed %v", e.Status.ExitStatus(), e.Failed)
+			got := fmt.Sprintf("status %#x, failed %v", uint32(e.Status), e.Failed)
 			if got != want[e.PID] {
 				return fmt.Errorf("pid %d: got %s, want %s", e.PID, got, want[e.PID])
 			}
 			delete(want, e.PID)
 		}
 	}
-	kinds := []struct{ path, want string }{
-		{"/bin/true", "exit 0, failed <nil>"},
-		{"/bin/false", "exit 1, failed <nil>"},
-		{"/nonexistent", "exit 255, failed execve: no such file or directory"},
+	kinds := []struct {
+		path, arg string
+		kill      kernel.Signal // sent at once, before its program or after
+		want      string
+	}{
+		{path: "/bin/true", want: "status 0x0, failed <nil>"},
+		{path: "/bin/false", want: "status 0x100, failed <nil>"},
+		{
+			path: "/nonexistent",
+			want: "status 0xff00, failed execve: no such file or directory",
+		},
+		// A signal that Go has a handler for.
+		{
+			path: "/bin/sleep", arg: "1000", kill: kernel.SIGTERM,
+			want: "status 0xf, failed <nil>",
+		},
 	}
 	for i := range n {
 		kind := kinds[i%len(kinds)]
 		pid, err := k.Spawn(&kernel.Command{
-			Paths: []string{kind.path}, Argv: []string{"x"}, Env: os.Environ(),
+			Paths: []string{kind.path}, Argv: []string{"x", kind.arg}, Env: os.Environ(),
 		})
 		if err != nil {
 			return 0, err
+		}
+		if kind.kill != 0 {
+			if err := k.Kill(pid, kind.kill); err != nil {
+				return 0, err
+			}
 		}
 		want[pid] = kind.want
 		if i%50 == 49 {

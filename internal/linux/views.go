@@ -38,7 +38,7 @@ func openView(fstype, usual string) int {
 	}
 	if err != nil {
 		// In a container without CAP_SYS_ADMIN there is what the runtime has mounted.
-		fd, err = above(unix.Open(usual, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		fd, err = above(openDir(usual))
 		if err == nil && !isMount(fd, fstype) {
 			unix.Close(fd)
 			err = unix.ENODEV
@@ -66,14 +66,16 @@ func detached(fstype string) (int, error) {
 
 // mountAndDetach does the same on older kernels: mount it, open it, take it away.
 func mountAndDetach(fstype, usual string) (int, error) {
-	// Any directory will do, for nobody else runs yet who could look.
+	// At the boot any directory will do, for nobody else runs who could look. After a crash of
+	// ours services run. So behind the usual place, which the kernel refuses if the same thing is
+	// there already, come first those where nobody looks.
 	err := error(unix.ENOENT)
-	for _, dir := range []string{usual, "/dev", "/proc", "/sys", "/tmp", "/etc"} {
+	for _, dir := range []string{usual, "/mnt", "/sys", "/tmp", "/dev", "/proc", "/etc"} {
 		err = unix.Mount(fstype, dir, fstype, unix.MS_NOSUID|unix.MS_NOEXEC, "")
 		if err != nil {
 			continue
 		}
-		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err := openDir(dir)
 		if uerr := unix.Unmount(dir, unix.MNT_DETACH); err == nil && uerr != nil {
 			unix.Close(fd)
 			return 0, uerr
@@ -81,6 +83,12 @@ func mountAndDetach(fstype, usual string) (int, error) {
 		return fd, err
 	}
 	return 0, err
+}
+
+// openDir opens a directory. With O_PATH, kernels before 3.12 would not let fchdir(2) and fstatfs(2)
+// have it.
+func openDir(path string) (int, error) {
+	return unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 }
 
 // isMount reports whether fd is on a file system of that type.

@@ -17,12 +17,15 @@ import (
 	"github.com/rebound-init/rebound/internal/kernel/contract"
 	"github.com/rebound-init/rebound/internal/linux"
 	"github.com/rebound-init/rebound/internal/simkernel"
+	"github.com/rebound-init/rebound/test/oldkernel"
 )
 
-// The words that make the test program an actor, or PID 1 with a check to run.
+// The words that make the test program an actor, or PID 1 with a check to run, or this program
+// again on an older kernel.
 const (
 	asActor = "contract-actor"
 	asPID1  = "contract-pid1"
+	asOld   = "contract-on-linux"
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +35,10 @@ func TestMain(m *testing.M) {
 			contract.Act(os.Args[:2], os.Args[2:])
 		case asPID1:
 			os.Exit(runReal(os.Args[2], os.Args[3], os.Args[4]))
+		case asOld:
+			err := oldkernel.Exec(os.Args[2], os.Args[0], append(os.Args[:1:1], os.Args[3:]...))
+			fmt.Println(err)
+			os.Exit(1)
 		}
 	}
 	os.Exit(m.Run())
@@ -125,9 +132,18 @@ func TestReal(t *testing.T) {
 	for _, c := range contract.Checks() {
 		t.Run(c.Name, func(t *testing.T) { real(t, c) })
 	}
+	// What has an older call to fall back to does the same by that one.
+	for _, k := range oldkernel.Kernels() {
+		t.Run("Linux "+k.Version, func(t *testing.T) {
+			for _, c := range contract.Checks() {
+				t.Run(c.Name, func(t *testing.T) { real(t, c, asOld, k.Version) })
+			}
+		})
+	}
 }
 
-func real(t *testing.T, c contract.Check) {
+// real runs a check by this program, with words in front of its arguments.
+func real(t *testing.T, c contract.Check, words ...string) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +157,7 @@ func real(t *testing.T, c contract.Check) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, asPID1, c.Name, dir, slave)
+	cmd := exec.Command(exe, append(words, asPID1, c.Name, dir, slave)...)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	// A mount namespace, too, for whatever PID 1 mounts.
