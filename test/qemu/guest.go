@@ -40,7 +40,7 @@ func Start(t TB, m Machine) *Guest {
 		t.Fatalf("start the machine: %v", err)
 	}
 	t.Cleanup(vm.Kill)
-	return &Guest{VM: vm, t: t, Patience: time.Minute}
+	return &Guest{VM: vm, t: t, Patience: 3 * time.Minute}
 }
 
 // Expect waits until the first console has shown the text, which may be part of a line.

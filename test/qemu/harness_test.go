@@ -217,8 +217,9 @@ func TestHarnessTalksToAMachine(t *testing.T) {
 				Machine{})
 			m.Expect("sysinit ran")
 			m.Expect("# ")
-			m.Type("read x; echo got $x")
-			m.Expect("\n")
+			// The shell hands the terminal over when it has said so, and not before.
+			m.Type("echo now''; read x; echo got $x")
+			m.Expect("\nnow\r\n")
 			m.Type("these words")
 			m.Expect("got these words")
 			m.WantStillUp()
@@ -251,7 +252,9 @@ func TestHarnessSeesAPanic(t *testing.T) {
 }
 
 func TestHarnessEndsAMachineAtItsLimit(t *testing.T) {
-	m := busyboxGuest(t, "amd64", "", Machine{Limit: time.Second})
+	t.Parallel()
+	// QEMU itself must have started by then.
+	m := busyboxGuest(t, "amd64", "", Machine{Limit: 15 * time.Second})
 	end, err := m.Wait(m.Patience)
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ type Machine struct {
 	// says panic=-1, so that a panic ends the machine at once.
 	KernelPanic bool
 
-	// Limit is the longest the machine may live. If 0, two minutes.
+	// Limit is the longest the machine may live. If 0, ten minutes.
 	Limit time.Duration
 }
 
@@ -92,7 +92,7 @@ func (m Machine) withDefaults() (Machine, error) {
 		m.Accel = "tcg"
 	}
 	if m.Limit == 0 {
-		m.Limit = 2 * time.Minute
+		m.Limit = 10 * time.Minute
 	}
 	return m, nil
 }

@@ -179,8 +179,8 @@ func (vm *VM) Wait(within time.Duration) (End, error) {
 	if vm.status != nil && vm.stderr.Len() > 0 {
 		end.Err = fmt.Errorf("%w: %s", vm.status, strings.TrimSpace(vm.stderr.String()))
 	}
-	// The last event may still be on its way.
-	if shutdown, err := vm.Monitor.Await("SHUTDOWN", time.Second); err == nil {
+	// The last event may still be on its way. After it the connection ends.
+	if shutdown, err := vm.Monitor.Await("SHUTDOWN", time.Minute); err == nil {
 		end.Reason, _ = shutdown.Data["reason"].(string)
 	}
 	return end, nil

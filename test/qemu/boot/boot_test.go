@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// patience is how long anything may take on a slow and busy machine.
+const patience = 3 * time.Minute
+
 // busyboxMachine runs one command as BusyBox's init's only entry.
 func busyboxMachine(command string) qemu.Machine {
 	return qemu.Machine{Files: append(qemu.BusyBoxFiles("amd64"),
@@ -52,9 +55,9 @@ func TestUnattendedSucceedsOnlyByAPowerDown(t *testing.T) {
 		limit   time.Duration
 		want    string // in the error; empty: none
 	}{
-		{"poweroff -f", time.Minute, ""},
-		{"reboot -f", time.Minute, "ended by guest-reset"},
-		{"kill -QUIT 1", 5 * time.Second, "not powered down"}, // which BusyBox does not mind
+		{"poweroff -f", patience, ""},
+		{"reboot -f", patience, "ended by guest-reset"},
+		{"kill -QUIT 1", 15 * time.Second, "not powered down"}, // which BusyBox does not mind
 	} {
 		t.Run(c.command, func(t *testing.T) {
 			t.Parallel()
@@ -107,7 +110,7 @@ func openTerminal(t *testing.T, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	defer slave.Close()
-	cmd := exec.Command("timeout", append([]string{"--foreground", "120", os.Args[0]}, args...)...)
+	cmd := exec.Command("timeout", append([]string{"--foreground", "600", os.Args[0]}, args...)...)
 	cmd.Env = append(os.Environ(), "BOOT_TEST_MAIN=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -124,7 +127,7 @@ func openTerminal(t *testing.T, args ...string) *terminal {
 func (term *terminal) expect(pattern string) {
 	term.t.Helper()
 	re := regexp.MustCompile(pattern)
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	chunks := make(chan string)
 	for {
 		if loc := re.FindStringIndex(term.seen); loc != nil {
@@ -147,7 +150,7 @@ func (term *terminal) expect(pattern string) {
 			}
 			term.seen += s
 		case <-deadline:
-			term.t.Fatalf("want %q within a minute, got:\n%s", pattern, term.seen)
+			term.t.Fatalf("want %q within %v, got:\n%s", pattern, patience, term.seen)
 		}
 	}
 }
@@ -166,8 +169,8 @@ func (term *terminal) wantEnd() {
 		if err != nil {
 			term.t.Errorf("boot ended by %v, want exit status 0", err)
 		}
-	case <-time.After(time.Minute):
-		term.t.Fatalf("boot has not ended after a minute; unread:\n%s", term.seen)
+	case <-time.After(patience):
+		term.t.Fatalf("boot has not ended after %v; unread:\n%s", patience, term.seen)
 	}
 }
 
