@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/sys/unix"
@@ -28,7 +27,6 @@ type scene struct {
 	disturbed  []string
 	steps      []step
 	files      map[string]pidns.File
-	patience   time.Duration
 }
 
 // A step is one thing done to, or awaited from, a running init.
@@ -107,10 +105,6 @@ var settings = map[string]func(*scene, []string) error{
 		s.plan.Stage = append(s.plan.Stage, words...)
 		return nil
 	},
-	"patience": func(s *scene, words []string) (err error) {
-		s.patience, err = time.ParseDuration(strings.Join(words, " "))
-		return err
-	},
 }
 
 func (s *scene) special(mode os.FileMode, paths []string) error {
@@ -130,9 +124,8 @@ func loadScene(path string) (*scene, error) {
 		return nil, err
 	}
 	s := &scene{
-		name:     strings.TrimSuffix(filepath.Base(path), ".txtar"),
-		patience: 10 * time.Second,
-		files:    map[string]pidns.File{},
+		name:  strings.TrimSuffix(filepath.Base(path), ".txtar"),
+		files: map[string]pidns.File{},
 		plan: pidns.Plan{
 			Argv:    []string{"init"},
 			Env:     []string{"HOME=/", "TERM=linux"},

@@ -16,9 +16,9 @@
 //	link PATH TARGET, dir PATH, socket PATH  special files
 //	nonodes, noproc, nosyslog                leave out /dev/null and /dev/tty, /proc, /dev/log
 //	stage VERB...                            further preparations, see test/pidns/programs/stage.c
-//	patience DURATION                        how long to await anything, by default 10s
 //
-// The steps:
+// The steps, each of which but await and span begins when the room is at rest, that is, when none
+// of its processes could run if it were given a processor:
 //
 //	await start NAME [COUNT]    a probe has reported, COUNT times
 //	await ready NAME            a probe has come to its word ready
@@ -36,7 +36,7 @@
 //	remove PATH, touch PATH
 //	exists PATH, termios NAME   put a fact into the transcript
 //	mark                        start of a span
-//	span LABEL DURATION         puts into the transcript whether the span was shorter
+//	span LABEL DURATION         puts into the transcript whether the room was at rest for less
 //	settle DURATION             lets happen what should not happen
 //
 // Text is taken as it stands, or is a Go string in double quotes. The archive's files are those

@@ -23,9 +23,8 @@ type player struct {
 	seen map[string]int
 	// records are the lines that steps add to the transcript.
 	records []string
-	// marked is when the last mark step was done.
-	marked time.Duration
-	start  time.Time
+	// sinceMark adds up the rest since the last mark step.
+	sinceMark *pidns.Rest
 }
 
 // errNever says that something awaited did not come in time.
@@ -63,11 +62,15 @@ var deeds = map[string]func(*player, step) error{
 		return nil
 	},
 	"mark": func(p *player, _ step) error {
-		p.marked = time.Since(p.start)
+		p.unmark()
+		p.sinceMark = p.room.MeasureRest()
 		return nil
 	},
 	"span": (*player).span,
 }
+
+// unawaited are the steps that do not wait for the room to be at rest.
+var unawaited = map[string]bool{"await": true, "span": true}
 
 // play starts one init in dir and takes it through the scene. The lines returned are its
 // transcript. Something awaited in vain is a line of it; an error is a mistake in the case.
@@ -87,8 +90,14 @@ func play(dir string, w *pidns.Workshop, base *pidns.Base, s *scene) ([]string, 
 		return nil, err
 	}
 	defer room.Close()
-	p := &player{scene: s, room: room, seen: map[string]int{}, start: time.Now()}
+	p := &player{scene: s, room: room, seen: map[string]int{}}
+	defer p.unmark()
 	for _, st := range s.steps {
+		if !unawaited[st.verb] {
+			if err := p.rest(); err != nil {
+				return nil, fmt.Errorf("line %d: %s %s: %w", st.line, st.verb, st.rest, err)
+			}
+		}
 		if err := deeds[st.verb](p, st); err != nil {
 			if !errors.Is(err, errNever) {
 				return nil, fmt.Errorf("line %d: %s %s: %w", st.line, st.verb, st.rest, err)
@@ -97,35 +106,48 @@ func play(dir string, w *pidns.Workshop, base *pidns.Base, s *scene) ([]string, 
 			break
 		}
 	}
-	p.quiet()
+	if err := p.quiet(); err != nil {
+		return nil, err
+	}
 	killed := !room.View().Ended
 	room.End()
 	return p.transcript(room.View(), killed), nil
 }
 
-// stillness is how long nothing must have been seen before a scene is taken to be over, so that
-// what PID 1 has already begun is seen in full.
+// stillness is how long nothing must have been seen before a scene is taken to be over, for the
+// short waits of probes.
 const stillness = 150 * time.Millisecond
 
-func (p *player) quiet() {
+// quiet lets what the room has already begun come to its end.
+func (p *player) quiet() error {
 	for range 20 {
 		n := len(p.room.View().Events)
 		if !p.room.Await(stillness, func(v pidns.View) bool {
 			return v.Ended || len(v.Events) > n
 		}) || p.room.View().Ended {
-			return
+			break
 		}
 	}
+	return p.rest()
+}
+
+// rest waits until the room is at rest, so that the next step comes when all that follows from the
+// ones before has been done, however slow the machine is.
+func (p *player) rest() error {
+	if !p.room.AwaitRest(pidns.Patience) {
+		return errors.New("the room does not come to rest")
+	}
+	return nil
 }
 
 func (p *player) record(form string, args ...any) {
 	p.records = append(p.records, "step "+fmt.Sprintf(form, args...))
 }
 
-// until waits for a condition as long as the scene's patience lasts.
+// until waits for a condition as long as patience lasts.
 func (p *player) until(holds func(pidns.View) bool) error {
 	over := false
-	p.room.Await(p.patience, func(v pidns.View) bool {
+	p.room.Await(pidns.Patience, func(v pidns.View) bool {
 		over = holds(v)
 		// What has not come when PID 1 has ended will not come.
 		return over || v.Ended
@@ -198,7 +220,7 @@ func (p *player) await(st step) error {
 // gone waits until a process has ended and has been reaped, which is seen from outside by looking
 // again and again.
 func (p *player) gone(pid int) error {
-	for deadline := time.Now().Add(p.patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(pidns.Patience); time.Now().Before(deadline); {
 		if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 			return nil
 		}
@@ -275,24 +297,35 @@ func (p *player) put(st step) error {
 	return p.room.Put(f)
 }
 
-// settle gives an init time to do what it should not do. It ends early if PID 1 ends.
+// settle gives an init time to do what it should not do, by the clock because BusyBox's init
+// sleeps, and then until it has come to rest. It ends early if PID 1 ends.
 func (p *player) settle(st step) error {
 	d, err := time.ParseDuration(st.rest)
 	if err != nil {
 		return err
 	}
 	p.room.Await(d, func(v pidns.View) bool { return v.Ended })
-	return nil
+	return p.rest()
 }
 
-// span LABEL DURATION records whether less than that has passed since the last mark. The durations
-// in the cases are well away from what either init takes.
+// span LABEL DURATION records whether the room has been at rest for less than that since the last
+// mark. The durations in the cases are well away from what either init sleeps.
 func (p *player) span(st step) error {
 	limit, err := time.ParseDuration(st.words[len(st.words)-1])
 	if err != nil {
 		return err
 	}
-	took := time.Since(p.start) - p.marked
-	p.record("span %s: %v", st.rest, took < limit)
+	if p.sinceMark == nil {
+		return errors.New("no mark before it")
+	}
+	p.record("span %s: %v", st.rest, p.sinceMark.Total() < limit)
 	return nil
+}
+
+// unmark ends the measurement that a mark has begun.
+func (p *player) unmark() {
+	if p.sinceMark != nil {
+		p.sinceMark.Stop()
+		p.sinceMark = nil
+	}
 }
