@@ -49,8 +49,9 @@ type Machine struct {
 	Console Console
 	// Terminals are further ones, /dev/NAME each.
 	Terminals []Terminal
-	// NoShell leaves /bin/sh out.
-	NoShell bool
+	// Shell asks for a /bin/sh that reads lines and runs them; else there is none. Worlds that
+	// have no shell cannot play it.
+	Shell bool
 
 	Privilege Privilege
 	// Disk mounts a file system on which sync(2) has something to write.

@@ -1,0 +1,128 @@
+package sim
+
+import (
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/pid1/pid1test"
+	"github.com/rebound-init/rebound/internal/scenario"
+	"github.com/rebound-init/rebound/internal/simkernel"
+)
+
+// execTime is how long it takes to load a program, if the scenario does not say.
+const execTime = time.Millisecond
+
+// consolePath is the device behind the console.
+const consolePath = "/dev/ttyS0"
+
+// config is the machine of a scenario.
+func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Config, error) {
+	sm := &s.Machine
+	cfg := simkernel.Config{
+		Seed: o.Seed, Trace: o.Trace, Until: s.Lasts,
+		Cmdline: sm.Cmdline, NoShell: !sm.Shell && w.Programs["/bin/sh"].Main == nil,
+		Namespace: sm.Privilege >= scenario.Container,
+		NoSysBoot: sm.Privilege == scenario.Unprivileged,
+		ExecTime:  execTime,
+		Files:     make(map[string]string),
+		Terminals: make(map[string]simkernel.Terminal),
+		Programs:  commands(),
+		Dirs:      []string{"/data", "/tmp", "/run", "/proc", "/sys"},
+	}
+	maps.Copy(cfg.Programs, w.Programs)
+	for thing, d := range sm.Slow {
+		switch thing {
+		case "sync":
+			cfg.SyncTime = d
+		case "exec":
+			cfg.ExecTime = d
+		case "reboot":
+			cfg.RebootTime = d
+		}
+	}
+	for _, cmd := range sm.Returns {
+		cfg.HaltReturns = cfg.HaltReturns || cmd == "halt"
+		cfg.PowerOffReturns = cfg.PowerOffReturns || cmd == "poweroff"
+	}
+	setConsole(&cfg, sm.Console)
+	for _, t := range sm.Terminals {
+		tty := simkernel.Terminal{Stopped: t.Stopped}
+		if t.Dead {
+			tty.OpenErr = kernel.EIO
+		}
+		cfg.Terminals["/dev/"+t.Name] = tty
+	}
+	for _, f := range s.Files {
+		switch {
+		case f.Executable:
+			return cfg, &scenario.Unplayable{
+				World: Name, Why: "the simulated machine has no shell that could read " + f.Path,
+			}
+		case f.Dir:
+			cfg.Dirs = append(cfg.Dirs, f.Path)
+		default:
+			cfg.Files[f.Path] = f.Text
+		}
+	}
+	return cfg, nil
+}
+
+// setConsole gives PID 1 its descriptors 0 to 2.
+func setConsole(cfg *simkernel.Config, c scenario.Console) {
+	cfg.Console = consolePath
+	switch c {
+	case scenario.ConsoleTTY:
+	case scenario.ConsoleStopped:
+		cfg.Terminals[consolePath] = simkernel.Terminal{Stopped: true}
+	case scenario.ConsolePipe:
+		cfg.Terminals[consolePath] = simkernel.Terminal{Plain: true}
+	case scenario.ConsoleNull:
+		cfg.Console, cfg.Stdio = "none", "/dev/null"
+	case scenario.ConsoleNone:
+		cfg.Console = "none"
+	}
+}
+
+// commands are the programs that are on every machine of a scenario. The commands that bring the
+// machine down are init's under other names; here they do no more than ask PID 1.
+func commands() map[string]simkernel.Program {
+	ask := func(sig kernel.Signal) simkernel.Program {
+		return simkernel.Program{Steps: []simkernel.Step{simkernel.Kill{PID: 1, Signal: sig}}}
+	}
+	return map[string]simkernel.Program{
+		scenario.ActorPath: pid1test.Actor(),
+		// The time it takes would count as waiting of PID 1.
+		scenario.InitPath: {Load: time.Nanosecond},
+		"/sbin/reboot":    ask(kernel.SIGTERM),
+		"/sbin/halt":      ask(kernel.SIGUSR1),
+		"/sbin/poweroff":  ask(kernel.SIGUSR2),
+	}
+}
+
+// callNames are the model's names for the calls of a scenario. Of fork there are two, and the n-th
+// is one that starts a command.
+func callNames(f scenario.Fault) []string {
+	switch f.Call {
+	case "fork":
+		if f.N == 0 {
+			return []string{"Spawn", "Call"}
+		}
+		return []string{"Spawn"}
+	case "open":
+		return []string{"Open"}
+	case "kill":
+		return []string{"KillAll"}
+	}
+	return []string{strings.ToUpper(f.Call[:1]) + f.Call[1:]}
+}
+
+// fail makes calls fail.
+func (p *play) fail() {
+	for _, f := range p.s.Machine.Faults {
+		for _, name := range callNames(f) {
+			p.m.Fail(name, f.N, f.Errno)
+		}
+	}
+}
