@@ -24,7 +24,6 @@ func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Confi
 		Seed: o.Seed, Trace: o.Trace, Until: s.Lasts,
 		Cmdline: sm.Cmdline, NoShell: !sm.Shell && w.Programs["/bin/sh"].Main == nil,
 		Namespace: sm.Privilege >= scenario.Container,
-		NoSysBoot: sm.Privilege == scenario.Unprivileged,
 		ExecTime:  execTime,
 		Files:     make(map[string]string),
 		Terminals: make(map[string]simkernel.Terminal),
@@ -32,6 +31,9 @@ func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Confi
 		Dirs:      []string{"/data", "/tmp", "/run", "/proc", "/sys"},
 	}
 	maps.Copy(cfg.Programs, w.Programs)
+	if sm.Privilege == scenario.Unprivileged {
+		cfg.Privileges.Without = simkernel.CapSysBoot
+	}
 	for thing, d := range sm.Slow {
 		switch thing {
 		case "sync":
