@@ -688,7 +688,7 @@ func TestDeadRecordsAsBusyBoxMarksThem(t *testing.T) {
 			cmd, _ := r.command(path, []string{"init"})
 			must(t, cmd.Start())
 			var after []byte
-			for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+			for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
 				// The record in wtmp is the last thing that is written.
 				if len(r.wtmp()) > 0 {
 					break

@@ -42,7 +42,7 @@ type Check struct {
 }
 
 // patience bounds every wait of a check. On a loaded machine nothing is quick.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // while is long enough for something wrong to happen.
 const while = 50 * time.Millisecond
