@@ -122,12 +122,14 @@ func (p *player) describe(label string, r *pidns.Report) []string {
 		kin(r.SID, r.PID), kin(r.PGID, r.PID))
 	say("terminal %s, /dev/tty opens %v, in the foreground %v",
 		p.terminalName(r.TTYMajor, r.TTYMinor), r.DevTTY == 1, r.Foreground == 1)
-	say("cwd %s umask %04o nice %d oom_score_adj %d", r.CWD, r.Umask, r.Nice, r.OOM)
+	say("cwd %s umask %04o nice %s oom_score_adj %s", r.CWD, r.Umask,
+		orGiven(r.Nice, given().Nice), orGiven(r.OOM, given().OOM))
 	say("signals blocked %s ignored %s caught %s pending %s", signalSet(r.Blocked),
 		signalSet(r.Ignored), signalSet(r.Caught), signalSet(r.SharedPending))
-	say("ids %s; %s; %s capabilities %s no_new_privs %s seccomp %s", r.UID, r.GID, r.Groups,
-		r.Capabilities, r.NoNewPrivs, r.Seccomp)
-	say("limits %v", r.Limits)
+	say("ids %s; %s; groups %s capabilities %s no_new_privs %s seccomp %s", r.UID, r.GID,
+		orGiven(r.Groups, given().Groups), capabilities(r.Capabilities),
+		orGiven(r.NoNewPrivs, given().NoNewPrivs), orGiven(r.Seccomp, given().Seccomp))
+	say("limits%s", limits(r.Limits))
 	for i, line := range lines {
 		lines[i] = strings.ReplaceAll(line, "\t", " ")
 	}
