@@ -55,15 +55,32 @@ func (k *Kernel) Call(call kernel.Call) (kernel.PID, error) {
 // free returns a child that nobody uses. There are as many as have ever been on their way to their
 // programs at the same moment.
 func (k *Kernel) free() *child {
+	c := k.idle()
+	if c == nil && len(k.children) >= crowd {
+		// They have not got round to their programs yet. That is no reason to wait, for they
+		// may hang, but one to let them go first.
+		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		c = k.idle()
+	}
+	if c == nil {
+		c = &child{stack: make([]byte, stackSize)}
+		k.children = append(k.children, c)
+	}
+	c.call, c.quiet = false, false
+	return c
+}
+
+// crowd is how many children on their way make PID 1 step aside before it starts another one.
+const crowd = 8
+
+// idle returns a child whose memory can be used again, or nil.
+func (k *Kernel) idle() *child {
 	for _, c := range k.children {
 		if c.busy.Load() == 0 {
-			c.call, c.quiet = false, false
 			return c
 		}
 	}
-	c := &child{stack: make([]byte, stackSize)}
-	k.children = append(k.children, c)
-	return c
+	return nil
 }
 
 func (k *Kernel) start(c *child) (kernel.PID, error) {

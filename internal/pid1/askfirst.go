@@ -3,7 +3,6 @@ package pid1
 import (
 	"errors"
 
-	"github.com/rebound-init/rebound/internal/inittab"
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
@@ -12,30 +11,28 @@ const prompt = "\nPlease press Enter to activate this console. "
 
 // ask prompts for Enter on a service's terminal. PID 1 waits for the answer itself, among its
 // other events, so an entry costs no process until somebody comes.
-func (in *Init) ask(sv *service) {
-	fd, err := in.terminal(sv.TTY)
+func (in *Init) ask(i int32) {
+	e := in.services.entry(i)
+	fd, err := in.terminal(e.TTY)
 	if err != nil {
-		in.explain(sv.Entry, sv, &kernel.StartError{
-			Stage: kernel.StageTTY, Errno: errnoOf(err),
-		})
-		in.again(sv, true)
+		in.explain(e, i, &kernel.StartError{Stage: kernel.StageTTY, Errno: errnoOf(err)})
+		in.again(i, true)
 		return
 	}
 	in.k.Sane(fd)
-	if sv.TTY == "" {
+	if e.TTY == "" {
 		in.con.write(prompt)
 	} else {
 		// A terminal that does not take it gets no prompt; Enter works all the same.
 		_, _ = in.k.Write(fd, []byte(prompt))
 	}
 	if err := in.k.Watch(fd, kernel.In); err != nil {
-		in.warn("askfirst" + on(sv.TTY) + ": " + strerror(err))
+		in.warn("askfirst" + on(e.TTY) + ": " + strerror(err))
 		_ = in.k.Close(fd)
-		in.again(sv, true)
+		in.again(i, true)
 		return
 	}
-	sv.prompt = fd
-	in.services.asking[fd] = sv
+	in.services.asks(i, fd)
 }
 
 // terminal opens a terminal for reading by PID 1.
@@ -49,8 +46,8 @@ func (in *Init) terminal(tty string) (kernel.FD, error) {
 // terminalReady reads what was typed. One byte at a time: what comes after the newline is for the
 // command. The end of the file, or an error, counts as Enter [BusyBox 3.9].
 func (in *Init) terminalReady(fd kernel.FD) {
-	sv := in.services.asking[fd]
-	if sv == nil {
+	i, asking := in.services.asking[fd]
+	if !asking {
 		return
 	}
 	if in.paused {
@@ -71,32 +68,36 @@ func (in *Init) terminalReady(fd kernel.FD) {
 			break
 		}
 		if b[0] == '\n' {
-			sv.typed = true
+			in.services.at(i).set(typed, true)
 			break
 		}
 	}
 	if !in.running() {
-		in.stopAsking(sv)
+		in.stopAsking(i)
 		return
 	}
-	sv.since = in.k.Now()
-	in.startService(sv)
-	if sv.pid == 0 || sv.TTY == "" {
-		in.stopAsking(sv)
-	} else {
-		delete(in.services.asking, fd)
-		sv.prompt, sv.terminal = 0, fd
+	in.services.answered(i)
+	sv := in.services.at(i)
+	sv.at = in.k.Now()
+	in.startService(i)
+	if sv.pid == 0 || in.services.key(i).TTY == "" {
+		in.letGo(sv)
 	}
-	if sv.pid != 0 {
-		in.noteStart(sv.pid, sv.Entry)
-	}
+	in.noteService(i)
 }
 
 // stopAsking takes the prompt back.
-func (in *Init) stopAsking(sv *service) {
-	delete(in.services.asking, sv.prompt)
-	_ = in.k.Close(sv.prompt)
-	sv.prompt = 0
+func (in *Init) stopAsking(i int32) {
+	in.services.answered(i)
+	in.letGo(in.services.at(i))
+}
+
+// letGo closes a service's terminal, if one is open.
+func (in *Init) letGo(sv *service) {
+	if sv.tty != 0 {
+		_ = in.k.Close(kernel.FD(sv.tty))
+		sv.tty = 0
+	}
 }
 
 func errnoOf(err error) kernel.Errno {
@@ -105,9 +106,4 @@ func errnoOf(err error) kernel.Errno {
 		return errno
 	}
 	return kernel.EIO
-}
-
-// isService reports whether an entry is kept running.
-func isService(a inittab.Action) bool {
-	return a == inittab.Respawn || a == inittab.AskFirst
 }

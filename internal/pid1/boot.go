@@ -52,26 +52,10 @@ func (in *Init) stepBoot() {
 		case once:
 			for _, e := range of(in.table, inittab.Once) {
 				// If it cannot be started, Start has said so.
-				_, _ = in.Start(*e, nil)
+				_, _ = in.Start(e, nil)
 			}
 		case toCome, sysinit, booted:
 		}
 	}
-	in.scheduleNew()
-}
-
-// scheduleNew starts the services that the table has and that have never been started.
-func (in *Init) scheduleNew() {
-	now := in.k.Now()
-	known := in.services.byKey()
-	in.services.expect(len(of(in.table, inittab.Respawn)))
-	for i := range in.table {
-		e := &in.table[i]
-		if !isService(e.Action) || known[e.Key()] != nil {
-			continue
-		}
-		sv := &service{Entry: e, listed: true, index: -1}
-		in.services.all = append(in.services.all, sv)
-		in.services.schedule(sv, now)
-	}
+	in.scheduleIdle()
 }

@@ -45,8 +45,10 @@ type Init struct {
 	con console
 	at  shutdown.Machine
 
-	table    inittab.Table // as last read
+	table    inittab.Table // as last read, without the services
 	services services
+	// commands are those that run and are not kept running.
+	commands map[kernel.PID]inittab.Entry
 	boot     boot
 	cad      sequence // the ctrlaltdel entries that run now
 	cadAgain bool     // Ctrl-Alt-Del was pressed while they ran
@@ -67,9 +69,8 @@ type Init struct {
 
 // New makes an init. Nothing happens before Run.
 func New(k kernel.Kernel, opt Options) *Init {
-	in := &Init{k: k, opt: opt}
+	in := &Init{k: k, opt: opt, commands: make(map[kernel.PID]inittab.Entry)}
 	in.con.k = k
-	in.services.init()
 	return in
 }
 
@@ -154,17 +155,13 @@ func (in *Init) goDown(a shutdown.Action) {
 		return
 	}
 	in.asked = a
-	var entries []inittab.Entry
-	for _, e := range of(in.table, inittab.Shutdown) {
-		entries = append(entries, *e)
-	}
-	in.way = shutdown.Begin(in.k, in, in.limits(), in.at, a, entries, restart)
+	in.way = shutdown.Begin(in.k, in, in.limits(), in.at, a, of(in.table, inittab.Shutdown), restart)
 }
 
 // restartEntry is the first one, which counts [BusyBox 2.28], or none.
 func (in *Init) restartEntry() inittab.Entry {
 	if es := of(in.table, inittab.Restart); len(es) > 0 {
-		return *es[0]
+		return es[0]
 	}
 	return inittab.Entry{}
 }

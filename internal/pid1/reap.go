@@ -31,35 +31,36 @@ func (in *Init) reap() (left bool) {
 
 func (in *Init) reaped(e kernel.Exit) {
 	in.logOut(e.PID)
-	c, ours := in.services.children[e.PID]
-	delete(in.services.children, e.PID)
-	if ours && e.Failed != nil {
-		in.explain(c.entry, c.sv, e.Failed)
+	i := in.services.ended(e.PID)
+	command, known := in.commands[e.PID]
+	delete(in.commands, e.PID)
+	switch {
+	case e.Failed == nil:
+	case i != none:
+		in.explain(in.services.entry(i), i, e.Failed)
+	case known:
+		in.explain(command, none, e.Failed)
 	}
 	if in.way != nil {
 		in.way.Reaped(e)
 	}
 	in.boot.seq.reaped(e.PID)
 	in.cad.reaped(e.PID)
-	if c.sv == nil {
+	if i == none {
 		return
 	}
-	c.sv.pid = 0
-	if c.sv.terminal != 0 {
-		_ = in.k.Close(c.sv.terminal)
-		c.sv.terminal = 0
-	}
+	sv := in.services.at(i)
+	in.letGo(sv)
 	if in.way != nil {
 		return
 	}
 	next := "Scheduling for restart."
-	if !c.sv.listed {
+	if !sv.has(listed) {
 		next = "The inittab does not ask for it any more."
-		in.services.forget()
 	}
-	in.note(kernel.Info, "process '"+c.entry.Command+"' (pid "+strconv.Itoa(int(e.PID))+
+	in.note(kernel.Info, "process '"+in.services.key(i).Command+"' (pid "+strconv.Itoa(int(e.PID))+
 		") exited. "+next)
-	in.again(c.sv, e.Failed != nil)
+	in.again(i, e.Failed != nil)
 }
 
 // logOut marks the login records of a dead process [BusyBox 3.19].

@@ -3,6 +3,7 @@ package pid1
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/rebound-init/rebound/internal/inittab"
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -51,31 +52,26 @@ func (in *Init) readTable() inittab.Table {
 // more runs on, and is not started again when it ends [BusyBox 2.31 to 2.38].
 func (in *Init) reloadTable() {
 	in.note(kernel.Info, "reloading "+InittabPath)
-	in.table = in.readTable()
-
-	lines := make(map[inittab.Key]*inittab.Entry, len(in.table))
-	for i := range in.table {
-		lines[in.table[i].Key()] = &in.table[i]
-	}
-	for _, sv := range in.services.all {
-		e := lines[sv.Key()]
-		sv.listed = e != nil && isService(e.Action)
-		if e != nil {
-			sv.Entry = e
-		}
-		if sv.listed {
-			continue
-		}
-		if sv.index >= 0 {
-			in.services.remove(sv)
-		}
-		if sv.prompt != 0 {
-			// Nobody is asked to activate what is no longer there.
-			in.stopAsking(sv)
-		}
-	}
-	in.services.forget()
+	in.use(in.readTable())
 	if in.boot.phase == booted {
-		in.scheduleNew()
+		in.scheduleIdle()
+	}
+}
+
+// use takes a table in the place of the former one.
+func (in *Init) use(t inittab.Table) {
+	in.table = nil
+	for _, e := range t {
+		if !isService(e.Action) {
+			// A copy of the words, for they would keep the whole file in memory.
+			e = inittab.Entry{
+				TTY: strings.Clone(e.TTY), Command: strings.Clone(e.Command), Action: e.Action,
+			}
+			in.table = append(in.table, e)
+		}
+	}
+	for _, fd := range in.services.list(t) {
+		// Nobody is asked to activate what is no longer there.
+		_ = in.k.Close(fd)
 	}
 }

@@ -1,8 +1,6 @@
 package pid1
 
 import (
-	"container/heap"
-	"slices"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/inittab"
@@ -12,160 +10,99 @@ import (
 const (
 	// longLife is how long a command must run to be started again at once.
 	longLife = 10 * time.Second
-	// firstDelay is the pause after a shorter life. It doubles up to lastDelay, and there it
-	// stays: a command is never given up.
-	firstDelay = time.Second
-	lastDelay  = 30 * time.Second
+	// firstDelay is the pause after a shorter life, in seconds. It doubles up to lastDelay, and
+	// there it stays: a command is never given up.
+	firstDelay = 1
+	lastDelay  = 30
 )
 
-// service is a respawn or askfirst entry, with what has become of it. It outlives its line in the
-// inittab while its process runs.
-type service struct {
-	*inittab.Entry
-	pid    kernel.PID // 0 when it does not run
-	prompt kernel.FD  // the terminal on which we wait for Enter, or 0
-	// terminal is the one on which Enter was pressed, kept open while the command runs, or 0.
-	// Were we to close it before the command opens it, what was typed ahead would be lost.
-	terminal  kernel.FD
-	since     time.Duration
-	delay     time.Duration
-	typed     bool   // somebody has pressed Enter for this life
-	announced bool   // that it keeps dying
-	said      uint16 // the last failure to start it, see isNews
-	listed    bool   // it is in the inittab, as respawn or askfirst
-
-	due   time.Duration // when it is to be started
-	order int           // of two that are due, the one with the lower number first
-	index int           // in the queue, -1 when it is not there
+// isService reports whether an entry is kept running.
+func isService(a inittab.Action) bool {
+	return a == inittab.Respawn || a == inittab.AskFirst
 }
 
-// services are all of them.
-type services struct {
-	all      []*service
-	asking   map[kernel.FD]*service
-	children map[kernel.PID]child
-	queue    queue
-	next     int
-}
-
-// child is a command that runs.
-type child struct {
-	entry *inittab.Entry
-	sv    *service // or nil, for one that is not kept running
-}
-
-func (s *services) init() {
-	s.asking = make(map[kernel.FD]*service)
-	s.children = make(map[kernel.PID]child)
-}
-
-// expect makes room for n services, before many are started one after another.
-func (s *services) expect(n int) {
-	s.all = slices.Grow(s.all, n)
-	s.queue = slices.Grow(s.queue, n)
-	if len(s.children) == 0 {
-		s.children = make(map[kernel.PID]child, n)
+// scheduleIdle lets all services start that neither run nor wait for anything.
+func (in *Init) scheduleIdle() {
+	now := in.k.Now()
+	for i := range in.services.all {
+		if sv := &in.services.all[i]; sv.has(listed) && sv.idle() {
+			in.services.schedule(int32(i), now)
+		}
 	}
-}
-
-// byKey finds services by their keys.
-func (s *services) byKey() map[inittab.Key]*service {
-	m := make(map[inittab.Key]*service, len(s.all))
-	for _, sv := range s.all {
-		m[sv.Key()] = sv
-	}
-	return m
-}
-
-// forget drops the services that have neither a line nor a process.
-func (s *services) forget() {
-	s.all = slices.DeleteFunc(s.all, func(sv *service) bool {
-		return !sv.listed && sv.pid == 0
-	})
-}
-
-// schedule puts a service in the queue.
-func (s *services) schedule(sv *service, due time.Duration) {
-	if sv.index >= 0 {
-		s.remove(sv)
-	}
-	sv.due, sv.order = due, s.next
-	s.next++
-	heap.Push(&s.queue, sv)
-}
-
-// remove takes a service out of the queue.
-func (s *services) remove(sv *service) { heap.Remove(&s.queue, sv.index) }
-
-// nextStart is when the next service is due.
-func (s *services) nextStart() time.Duration {
-	if len(s.queue) == 0 {
-		return kernel.Never
-	}
-	return s.queue[0].due
 }
 
 // startDue starts what is due.
 func (in *Init) startDue() {
-	q := &in.services.queue
-	if len(*q) == 0 {
+	if in.services.nextStart() == kernel.Never {
 		return
 	}
 	now := in.k.Now()
-	var started []*service
-	for len(*q) > 0 && (*q)[0].due <= now {
-		sv := heap.Pop(q).(*service)
-		sv.since, sv.typed = now, false
-		if sv.Action == inittab.AskFirst {
-			in.ask(sv)
+	var started []int32
+	for {
+		i, ok := in.services.takeDue(now)
+		if !ok {
+			break
+		}
+		sv := in.services.at(i)
+		sv.at = now
+		sv.set(typed, false)
+		if sv.has(askFirst) {
+			in.ask(i)
 			continue
 		}
-		in.startService(sv)
-		started = append(started, sv)
+		in.startService(i)
+		started = append(started, i)
 	}
-	for _, sv := range started {
-		if sv.pid != 0 {
-			in.noteStart(sv.pid, sv.Entry)
-		}
+	for _, i := range started {
+		in.noteService(i)
 	}
 }
 
-func (in *Init) startService(sv *service) {
-	pid, err := in.start(sv.Entry, sv, nil)
-	if err != nil {
-		in.again(sv, true)
-		return
+func (in *Init) startService(i int32) {
+	if _, err := in.start(in.services.entry(i), i, nil); err != nil {
+		in.again(i, true)
 	}
-	sv.pid = pid
+}
+
+// noteService notes a service's start, if it could be started.
+func (in *Init) noteService(i int32) {
+	if pid := in.services.at(i).pid; pid != 0 {
+		in.noteStart(kernel.PID(pid), in.services.entry(i))
+	}
 }
 
 // again decides when a service whose process has ended, or could not be started, is started anew.
 // It is explained if the console has been told why it could not.
-func (in *Init) again(sv *service, explained bool) {
-	if !sv.listed {
+func (in *Init) again(i int32, explained bool) {
+	sv := in.services.at(i)
+	if !sv.has(listed) {
 		return
 	}
 	now := in.k.Now()
-	if now-sv.since >= longLife || sv.typed {
+	if now-sv.at >= longLife || sv.has(typed) {
 		// Where somebody has pressed Enter, it is that person who sets the pace.
-		sv.delay, sv.announced, sv.said = 0, false, 0
-		in.services.schedule(sv, now)
+		sv.delay, sv.said = 0, 0
+		sv.set(announced, false)
+		in.services.schedule(i, now)
 		return
 	}
 	sv.delay = min(max(2*sv.delay, firstDelay), lastDelay)
-	if !sv.announced {
-		sv.announced = true
+	if !sv.has(announced) {
+		sv.set(announced, true)
 		say := in.warn
 		if explained {
 			// The console has the reason already, and one line is enough there.
 			say = in.Note
 		}
-		say("'" + sv.Command + "'" + on(sv.TTY) + " has ended within " +
-			longLife.String() + ": starting it again in " +
-			firstDelay.String() + "; the delay doubles up to " + lastDelay.String())
+		e := in.services.entry(i)
+		say("'" + e.Command + "'" + on(e.TTY) + " has ended within " + longLife.String() +
+			": starting it again in " + seconds(firstDelay).String() +
+			"; the delay doubles up to " + seconds(lastDelay).String())
 	}
-	in.services.schedule(sv, now+sv.delay)
+	in.services.schedule(i, now+seconds(sv.delay))
 }
+
+func seconds(n uint8) time.Duration { return time.Duration(n) * time.Second }
 
 // isNews reports whether a failure to start is another one than the last, and keeps it. Of what is
 // no service everything is news. The stage is 0 for fork.
@@ -187,38 +124,4 @@ func on(tty string) string {
 		return ""
 	}
 	return " on " + tty
-}
-
-// queue is a heap of services by the time they are due.
-type queue []*service
-
-func (q queue) Len() int { return len(q) }
-
-func (q queue) Less(i, j int) bool {
-	if q[i].due != q[j].due {
-		return q[i].due < q[j].due
-	}
-	return q[i].order < q[j].order
-}
-
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push is for package heap.
-func (q *queue) Push(x any) {
-	sv := x.(*service)
-	sv.index = len(*q)
-	*q = append(*q, sv)
-}
-
-// Pop is for package heap.
-func (q *queue) Pop() any {
-	old := *q
-	sv := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	sv.index = -1
-	return sv
 }

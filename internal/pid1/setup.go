@@ -42,9 +42,9 @@ func (in *Init) setUp() {
 		_ = in.k.Remove(rebootparam.Path)
 	}
 	if in.singleUser() {
-		in.table = inittab.SingleUser()
+		in.use(inittab.SingleUser())
 	} else {
-		in.table = in.readTable()
+		in.use(in.readTable())
 	}
 }
 

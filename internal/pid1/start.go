@@ -40,31 +40,35 @@ func (in *Init) coreDumps() bool {
 
 // Start starts a once or a shutdown entry's command.
 func (in *Init) Start(e inittab.Entry, env []string) (kernel.PID, error) {
-	pid, err := in.start(&e, nil, env)
+	pid, err := in.start(e, none, env)
 	if err == nil {
-		in.noteStart(pid, &e)
+		in.noteStart(pid, e)
 	}
 	return pid, err
 }
 
-// start starts an entry's command, that of a service or another. It is the one place where
-// programs are started. Who calls it puts the number down before anything else is done, such as
-// to note the start: should init crash, the next one must know of it.
-func (in *Init) start(e *inittab.Entry, sv *service, env []string) (kernel.PID, error) {
-	pid, err := in.k.Spawn(in.command(*e, env))
+// start starts an entry's command, that of the service at i or, with none, another. It is the one
+// place where programs are started. The number is put down, by it and its callers, before anything
+// else is done, such as to note the start: should init crash, the next one must know of it.
+func (in *Init) start(e inittab.Entry, i int32, env []string) (kernel.PID, error) {
+	pid, err := in.k.Spawn(in.command(e, env))
 	if err != nil {
-		if sv.isNews(0, errnoOf(err)) {
+		if in.services.at(i).isNews(0, errnoOf(err)) {
 			in.warn("can't fork: " + strerror(err) + ": '" + e.Command + "' is not started")
 		}
 		return 0, err
 	}
-	in.services.children[pid] = child{entry: e, sv: sv}
+	if i == none {
+		in.commands[pid] = e
+	} else {
+		in.services.started(i, pid)
+	}
 	return pid, nil
 }
 
 // noteStart writes a start to the log. Services are noted after all that are due have been
 // started: the line costs a tenth of the start, and nobody should wait for it.
-func (in *Init) noteStart(pid kernel.PID, e *inittab.Entry) {
+func (in *Init) noteStart(pid kernel.PID, e inittab.Entry) {
 	in.note(kernel.Info, "starting pid "+strconv.Itoa(int(pid))+", tty '"+e.TTY+"': '"+
 		e.Command+"'")
 }
@@ -74,7 +78,7 @@ func (in *Init) Become(e inittab.Entry) error {
 	err := in.k.Exec(in.command(e, nil))
 	var failed *kernel.StartError
 	if errors.As(err, &failed) {
-		in.explain(&e, nil, failed)
+		in.explain(e, none, failed)
 	} else {
 		in.warn(strerror(err))
 	}
@@ -83,8 +87,8 @@ func (in *Init) Become(e inittab.Entry) error {
 
 // explain says why a command could not be started [BusyBox 3.6, 3.17], and for a service why again
 // only if that has changed.
-func (in *Init) explain(e *inittab.Entry, sv *service, failed *kernel.StartError) {
-	if !sv.isNews(failed.Stage, failed.Errno) {
+func (in *Init) explain(e inittab.Entry, i int32, failed *kernel.StartError) {
+	if !in.services.at(i).isNews(failed.Stage, failed.Errno) {
 		return
 	}
 	if failed.Stage == kernel.StageTTY {
@@ -96,7 +100,7 @@ func (in *Init) explain(e *inittab.Entry, sv *service, failed *kernel.StartError
 
 // sequence runs entries one after another, each waited for.
 type sequence struct {
-	queue   []*inittab.Entry
+	queue   []inittab.Entry
 	waiting kernel.PID
 }
 
@@ -107,7 +111,7 @@ func (s *sequence) done() bool { return s.waiting == 0 && len(s.queue) == 0 }
 func (in *Init) stepSequence(s *sequence) {
 	for s.waiting == 0 && len(s.queue) > 0 {
 		e := s.queue[0]
-		pid, err := in.start(e, nil, nil)
+		pid, err := in.start(e, none, nil)
 		s.queue = s.queue[1:]
 		if err == nil {
 			s.waiting = pid
@@ -124,11 +128,11 @@ func (s *sequence) reaped(pid kernel.PID) {
 }
 
 // of returns the table's entries with an action, in order.
-func of(t inittab.Table, a inittab.Action) []*inittab.Entry {
-	var es []*inittab.Entry
-	for i := range t {
-		if t[i].Action == a {
-			es = append(es, &t[i])
+func of(t inittab.Table, a inittab.Action) []inittab.Entry {
+	var es []inittab.Entry
+	for _, e := range t {
+		if e.Action == a {
+			es = append(es, e)
 		}
 	}
 	return es

@@ -47,13 +47,14 @@ func (in *Init) Snapshot() []byte {
 	if in.way != nil && in.way.Argument() != "" {
 		b.WriteString("argument " + in.way.Argument() + "\n")
 	}
-	for _, sv := range in.services.all {
+	for i, sv := range in.services.all {
 		if sv.pid == 0 {
 			continue
 		}
+		key := in.services.key(int32(i))
 		b.WriteString("service " + strconv.Itoa(int(sv.pid)) + " " +
-			strconv.FormatInt(int64(sv.since), 10) + " " + sv.TTY + "\x00" +
-			sv.Command + "\n")
+			strconv.FormatInt(int64(sv.at), 10) + " " + key.TTY + "\x00" +
+			key.Command + "\n")
 	}
 	return []byte(b.String())
 }
@@ -70,6 +71,7 @@ func (in *Init) resume() {
 		return
 	}
 	left, cadLeft, down, arg := 0, 0, shutdown.Action(0), ""
+	places := in.services.places()
 	for line := range strings.Lines(string(in.opt.State)) {
 		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		switch word {
@@ -93,7 +95,7 @@ func (in *Init) resume() {
 		case "argument":
 			arg = rest
 		case "service":
-			in.adopt(rest)
+			in.adopt(rest, places)
 		}
 	}
 	switch in.boot.phase {
@@ -111,7 +113,7 @@ func (in *Init) resume() {
 	}
 	in.cad.queue = lastOf(of(in.table, inittab.CtrlAltDel), cadLeft)
 	if in.boot.phase == booted {
-		in.scheduleNew()
+		in.scheduleIdle()
 	}
 	// No SIGCHLD comes for what the former program has left unreaped.
 	in.reap()
@@ -124,8 +126,9 @@ func (in *Init) resume() {
 // adoptable reports whether there is such a process, and nobody knows it yet. It may be gone: the
 // crash came when its status had just been taken.
 func (in *Init) adoptable(pid kernel.PID) bool {
-	_, known := in.services.children[pid]
-	return pid > 1 && !known && !errors.Is(in.k.Kill(pid, 0), kernel.ESRCH)
+	_, service := in.services.find(pid)
+	_, command := in.commands[pid]
+	return pid > 1 && !service && !command && !errors.Is(in.k.Kill(pid, 0), kernel.ESRCH)
 }
 
 // adoptWaited takes over a process that a sequence waits for.
@@ -135,16 +138,16 @@ func (in *Init) adoptWaited(rest string) kernel.PID {
 	if err != nil || !in.adoptable(pid) {
 		return 0
 	}
-	in.services.children[pid] = child{entry: &inittab.Entry{}}
+	in.commands[pid] = inittab.Entry{}
 	return pid
 }
 
-func lastOf(es []*inittab.Entry, n int) []*inittab.Entry {
+func lastOf(es []inittab.Entry, n int) []inittab.Entry {
 	return es[len(es)-max(0, min(n, len(es))):]
 }
 
 // adopt takes over a service's process.
-func (in *Init) adopt(rest string) {
+func (in *Init) adopt(rest string, places map[inittab.Key]int32) {
 	fields := strings.SplitN(rest, " ", 3)
 	if len(fields) != 3 {
 		return
@@ -161,20 +164,15 @@ func (in *Init) adopt(rest string) {
 	if !ok {
 		return
 	}
-	sv := &service{
-		Entry: &inittab.Entry{TTY: tty, Command: command, Action: inittab.Respawn},
-		pid:   kernel.PID(pid), since: time.Duration(since), index: -1,
+	key := inittab.Key{Command: command, TTY: tty}
+	i, known := places[key]
+	if !known {
+		i = in.services.addStray(key)
+		places[key] = i
 	}
-	for _, other := range in.services.all {
-		if other.Key() == sv.Key() {
-			return // One process of an entry is enough.
-		}
+	if in.services.at(i).pid != 0 {
+		return // One process of an entry is enough.
 	}
-	for i := range in.table {
-		if e := &in.table[i]; e.Key() == sv.Key() {
-			sv.Entry, sv.listed = e, isService(e.Action)
-		}
-	}
-	in.services.all = append(in.services.all, sv)
-	in.services.children[sv.pid] = child{entry: sv.Entry, sv: sv}
+	in.services.at(i).at = time.Duration(since)
+	in.services.started(i, kernel.PID(pid))
 }
