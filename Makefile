@@ -41,9 +41,9 @@ QEMU_riscv64 := program:qemu-system-riscv64
 TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:cpio program:mandoc \
               program:unshare
 
-ifneq ($(filter run,$(MAKECMDGOALS)),)
+ifneq ($(filter build init image run install,$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
 ifeq ($(QEMU_$(ARCH)),)
-$(error make run: ARCH=$(ARCH): want amd64, arm64, arm or riscv64)
+$(error ARCH=$(ARCH): want amd64, arm64, arm or riscv64)
 endif
 endif
 
@@ -55,8 +55,11 @@ TEST := $(TOOL) gotestsum --format pkgname-and-test-fails --
 FORCE:
 
 .PHONY: help
-help: ## list the targets
+help: ## list the targets and the variables
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Variables, to be given behind the target:"
+	@sed -n 's/^#   \([A-Z]*=\)/\1/p' Makefile
 
 .PHONY: build
 build: init build/reboot-$(ARCH) ## build the programs for ARCH into build/
@@ -166,13 +169,23 @@ lint: ## check the form of the code: gofumpt, go vet, staticcheck
 fmt: ## bring the code into the form that lint checks
 	@$(TOOL) gofumpt -w .
 
+# By the environment, a name with spaces or quotes in it stays one name.
+install: export DESTDIR := $(DESTDIR)
+
 .PHONY: install
-install: build/init-$(ARCH) ## install init, reboot, halt and poweroff below DESTDIR=DIR
-	@test -n "$(DESTDIR)" || { \
+install: build/init-$(ARCH) ## install init, its other names and the manual below DESTDIR=DIR
+	@test -n "$$DESTDIR" || { \
 		echo "make install: want DESTDIR=DIR, the root of the tree to install into" >&2; exit 1; }
-	@echo "install $(DESTDIR)/sbin: init, reboot, halt, poweroff"
-	@install -D -m 755 build/init-$(ARCH) $(DESTDIR)/sbin/init
-	@for name in reboot halt poweroff; do ln -sfn init $(DESTDIR)/sbin/$$name || exit 1; done
+	@echo "install $$DESTDIR/sbin: init, reboot, halt, poweroff"
+	@install -D -m 755 build/init-$(ARCH) "$$DESTDIR/sbin/init"
+	@for name in reboot halt poweroff; do ln -sfn init "$$DESTDIR/sbin/$$name" || exit 1; done
+	@echo "install $$DESTDIR/usr/share/man: their manual pages"
+	@for section in 5 8; do \
+		install -D -m 644 -t "$$DESTDIR/usr/share/man/man$$section" docs/man/*.$$section || exit 1; \
+	done
+	@for name in halt poweroff; do \
+		ln -sfn reboot.8 "$$DESTDIR/usr/share/man/man8/$$name.8" || exit 1; \
+	done
 
 .PHONY: deps
 deps: ## get what tests and run need: QEMU, a C compiler; kernels and BusyBox into build/
