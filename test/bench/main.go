@@ -64,19 +64,19 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	over, err := run(ctx, o, os.Stdout)
+	tooMuch, err := run(ctx, o, os.Stdout)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
-	if over && o.strict {
+	if tooMuch && o.strict {
 		os.Exit(1)
 	}
 }
 
 // run measures and reports. It says whether a figure is over its limit, and fails if there is
 // one that it could not measure.
-func run(ctx context.Context, o options, w io.Writer) (over bool, err error) {
+func run(ctx context.Context, o options, w io.Writer) (tooMuch bool, err error) {
 	services, err := parseServices(o.services)
 	if err != nil {
 		return false, err
@@ -121,17 +121,22 @@ func run(ctx context.Context, o options, w io.Writer) (over bool, err error) {
 		}
 	}
 	for _, row := range table {
-		if row.Verdict == "over" {
-			over = true
-			fmt.Fprintf(w, "OVER THE LIMIT: %s with %d services: %s, limit %s\n",
-				strings.TrimSpace(row.Figure), row.Services, row.cell(rebound),
-				number(*row.Limit, row.decimals))
+		if row.Verdict != over && row.Verdict != known {
+			continue
 		}
+		tooMuch = tooMuch || row.Verdict == over
+		fmt.Fprintf(w, "OVER THE LIMIT: %s with %d services: %s, limit %s",
+			strings.TrimSpace(row.Figure), row.Services, row.cell(rebound),
+			number(*row.Limit, row.decimals))
+		if row.Reason != "" {
+			fmt.Fprintf(w, " (known: %s)", row.Reason)
+		}
+		fmt.Fprintln(w)
 	}
 	if failed == nil && o.out != "" {
 		failed = writeJSON(o, results, table, spreads)
 	}
-	return over, failed
+	return tooMuch, failed
 }
 
 // parseServices takes numbers with commas between them, each greater than the one before.

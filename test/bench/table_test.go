@@ -23,7 +23,7 @@ func sample() []Result {
 			4: boots(1.02, 0.5, 500, 1460, 4), 100: boots(1.38, 0.5, 20, 1460, 100),
 		}},
 		{Name: rebound, Executable: 2501, Boots: map[int][]Figures{
-			4: boots(3.5, 0.45, 0.2, 2400, 4), 100: boots(3.4, 0.6, 0.11, 2400, 100),
+			4: boots(3.5, 0.45, 0.2, 2400, 4), 100: boots(3.4, 0.6, 0.11, 2401, 100),
 		}},
 	}
 }
@@ -48,8 +48,8 @@ all services up, ms          -     51.4     63.4
   up, per service, ms        -   0.5038   0.6052  <= 0.5038  over
 way down, ms                 -   2000.0     11.0  <= 2000.0  pass
   down, per service, ms      -   0.0000   0.1062
-PSS of PID 1, kB             -     1560     2500
-  PSS, per service, kB       -    1.000    1.000
+PSS of PID 1, kB             -     1560     2501
+  PSS, per service, kB       -    1.000    1.010   <= 1.000  over, known
 `
 	if d := cmp.Diff(strings.TrimPrefix(want, "\n"), b.String()); d != "" {
 		t.Errorf("-want +got\n%s", d)
