@@ -196,3 +196,8 @@ func (p *parser) remove(ts *tokens) (Deed, error) {
 	name, err := ts.word("a path")
 	return RemoveFile{absolute(name)}, err
 }
+
+// ParseSignal reads a signal as scenarios name it: TERM, SIGTERM, RTMIN+3, or its number.
+func ParseSignal(word string) (kernel.Signal, error) {
+	return signal(&tokens{all: []token{{text: word}}})
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/rebound-init/rebound/internal/nearest"
+	"github.com/rebound-init/rebound/internal/scenario"
+	"github.com/rebound-init/rebound/internal/scenario/sim"
+)
+
+// worlds are all that there are, in the order of scenario.Worlds.
+func worlds() []scenario.World {
+	return []scenario.World{sim.World{}}
+}
+
+// choose returns the worlds of a list of names, with commas or blanks between.
+func choose(names string) ([]scenario.World, error) {
+	var chosen []scenario.World
+	split := func(r rune) bool { return r == ',' || r == ' ' }
+	for _, name := range strings.FieldsFunc(names, split) {
+		found := false
+		for _, w := range worlds() {
+			if w.Name() == name {
+				chosen, found = append(chosen, w), true
+			}
+		}
+		if found {
+			continue
+		}
+		var known []string
+		for _, w := range worlds() {
+			known = append(known, w.Name())
+		}
+		if w := nearest.Word(name, known); w != "" {
+			return nil, fmt.Errorf("%q is no world: did you mean %q?", name, w)
+		}
+		return nil, fmt.Errorf("%q is no world: expected %s", name, strings.Join(known, ", "))
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("%q: expected the name of a world", names)
+	}
+	return chosen, nil
+}
+
+// programs are the options that say which programs real worlds take.
+func programs(fs *flag.FlagSet, o *scenario.Options) {
+	fs.StringVar(&o.Init, "init", "build/init-"+runtime.GOARCH,
+		"the init of worlds with a real kernel, a static `program`; `make init` builds it")
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	fs.StringVar(&o.Actor, "actor", self,
+		"the actor of worlds with a real kernel, a static `program`")
+}
