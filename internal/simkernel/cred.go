@@ -79,6 +79,12 @@ func (m *Machine) execCred(p *process, prog *Program) {
 	}
 }
 
+// setCred gives a new thread its identity.
+func (m *Machine) setCred(p *process, c *cred) {
+	p.cred = c
+	c.user.threads++
+}
+
 // commitCred changes a process's identity. With the user changes who its number counts against.
 func (m *Machine) commitCred(p *process, c *cred) {
 	c.user = m.userOf(c.uid)

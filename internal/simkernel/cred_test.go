@@ -31,20 +31,27 @@ func TestWhoAProcessIs(t *testing.T) {
 		{"and does not come back", Privileges{}, []Step{SetUID{7}, SetUID{0}}, id{7, 7, 7, false}},
 		{
 			"without CAP_SETUID root may only stay root",
-			Privileges{Without: CapSetuid}, []Step{SetUID{7}}, id{0, 0, 0, true},
+			Privileges{Without: CapSetuid},
+			[]Step{SetUID{7}},
+			id{0, 0, 0, true},
 		},
 		{
 			"a set-user-ID program is its owner's",
-			Privileges{UID: 7}, []Step{Exec{[]string{"/bin/su"}}}, id{7, 0, 0, true},
+			Privileges{UID: 7},
+			[]Step{Exec{[]string{"/bin/su"}}},
+			id{7, 0, 0, true},
 		},
 		{
 			"but has no more than the bounding set",
-			Privileges{UID: 7, Without: CapKill}, []Step{Exec{[]string{"/bin/su"}}},
+			Privileges{UID: 7, Without: CapKill},
+			[]Step{Exec{[]string{"/bin/su"}}},
 			id{7, 0, 0, false},
 		},
 		{
 			"and may take its user back",
-			Privileges{UID: 7}, []Step{Exec{[]string{"/bin/alice"}}, Pause{}}, id{7, 9, 9, false},
+			Privileges{UID: 7},
+			[]Step{Exec{[]string{"/bin/alice"}}, Pause{}},
+			id{7, 9, 9, false},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

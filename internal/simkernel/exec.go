@@ -136,9 +136,7 @@ func (m *Machine) loadTime(p *Program) time.Duration {
 
 // load makes p load a program, and run it then.
 func (m *Machine) load(p *process, img *image) {
-	p.argv = img.argv
-	m.execCred(p, img.prog)
-	p.handlers = nil
+	p.lead.argv = img.argv
 	p.frames = nil
 	p.frame = frame{steps: loading, image: img}
 }
@@ -162,10 +160,14 @@ func (loadStep) do(m *Machine, p *process) verdict {
 		}
 	}
 	if m.now < f.until {
-		p.killable = img.load != kernel.Never
+		p.flags.set(taskKillable, img.load != kernel.Never)
 		m.sleepUntil(p, f.until, Uninterruptible)
 		return again
 	}
+	if !m.deThread(p) {
+		return again
+	}
+	first := m.beginNewExec(p, img.prog)
 	steps := img.prog.Steps
 	if img.prog.Main != nil {
 		steps = img.prog.Main(img.argv)
@@ -173,8 +175,41 @@ func (loadStep) do(m *Machine, p *process) verdict {
 	if img.prog.Shell && len(img.argv) < 2 {
 		steps = interactiveShell
 	}
-	p.frame = frame{steps: steps}
+	first.frame = frame{steps: steps}
+	if first != p {
+		m.wake(first)
+		return gone
+	}
 	return jumped
+}
+
+// deThread ends the other threads of a process that executes a program, and reports whether they
+// have ended. Until then the one that executes waits in killable D (fs/exec.c, de_thread).
+func (m *Machine) deThread(t *process) bool {
+	if t.alone() {
+		t.flags &^= taskExecing
+		return true
+	}
+	if !t.is(taskExecing) {
+		t.flags |= taskExecing
+		m.zapOtherThreads(t)
+	}
+	t.flags |= taskKillable
+	m.setState(t, Uninterruptible)
+	return false
+}
+
+// beginNewExec makes a process forget what it was (fs/exec.c, begin_new_exec). It returns the only
+// thread, which bears the number of the process.
+func (m *Machine) beginNewExec(t *process, prog *Program) *process {
+	p := m.leadAfterExec(t)
+	m.execCred(p, prog)
+	p.handlers = nil // what was ignored stays so (flush_signal_handlers)
+	p.signal &^= signalNoCldStop | signalNoCldWait
+	p.signal |= signalExeced
+	p.exitSignal = uint8(syscall.SIGCHLD)
+	m.completeVfork(p)
+	return p
 }
 
 // ExecTakes changes how long loading a program takes from now on, unless the program says itself.
@@ -202,6 +237,9 @@ func (k *pid1Calls) Exec(c *kernel.Command) error {
 		return &kernel.StartError{Stage: kernel.StageExec, Errno: e}
 	}
 	k.blockFor("Exec", img.load)
+	// An exec waits for the other threads, and one that hangs in D does not end.
+	m.zapOtherThreads(m.init)
+	k.block("Exec", func() bool { return len(m.init.others()) == 0 })
 	// Close-on-exec is everything above 2.
 	for fd := 3; fd < len(m.fds); fd++ {
 		m.closeFD(kernel.FD(fd))

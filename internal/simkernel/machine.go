@@ -46,8 +46,12 @@ type Config struct {
 
 	// Namespace makes PID 1 the init of a PID namespace and not of the machine.
 	Namespace bool
-	// Privileges are who PID 1 is and what it may do.
+	// Privileges are who PID 1 is and what it may do, Limits how many processes there may be.
 	Privileges Privileges
+	Limits     Limits
+	// Threads are what the further threads of PID 1 do. Go's runtime has some, which sleep:
+	// {Pause{}}. Each takes a process number.
+	Threads [][]Step
 	// Cmdline is the kernel command line.
 	Cmdline string
 	// Epoch is the time of day at boot: 1970 if zero.
@@ -100,6 +104,9 @@ type Machine struct {
 	births    uint64
 	states    [stateCount]int
 	users     map[int]*user
+	tasks     int // threads of processes, zombies included
+	root      *pidNamespace
+	nested    map[kernel.PID]*pidNamespace // the innermost that a number is of, if not root
 
 	// What PID 1 is told.
 	ready []readiness
@@ -130,6 +137,8 @@ type Machine struct {
 	faults map[call][]fault
 
 	running bool
+	ending  bool // PID 1 is no more; rest says how
+	rest    End
 	ended   bool
 	end     End
 }
@@ -159,6 +168,7 @@ func New(cfg Config) *Machine {
 		m.rng = rand.New(rand.NewPCG(cfg.Seed, 0))
 	}
 	m.pids.max = cfg.PIDMax
+	m.nested = make(map[kernel.PID]*pidNamespace)
 	m.setUpFiles()
 	m.setUpTerminals()
 	m.setUpProc()
@@ -190,6 +200,9 @@ const (
 	TimedOut
 	// Livelocked: endless work at one instant.
 	Livelocked
+	// Lingering: PID 1 has ended, or would have, but one of its threads never does, or a process
+	// of its namespace, and nobody outside sees the end before.
+	Lingering
 )
 
 // String returns the name.
@@ -213,6 +226,8 @@ func (h How) String() string {
 		return "timed out"
 	case Livelocked:
 		return "livelocked"
+	case Lingering:
+		return "lingering"
 	}
 	return "running"
 }
@@ -273,13 +288,31 @@ func (m *Machine) Boot(pid1 func(k kernel.Kernel) int) (end End) {
 	}
 	status := pid1(k)
 	if !m.ended {
-		m.exitInit(kernel.WaitStatus(status&0xff) << 8)
+		m.endInit(End{How: Exited, Status: kernel.WaitStatus(status&0xff) << 8})
+		m.drain()
 	}
 	return m.end
 }
 
-// finish ends the machine. The caller must get back to PID 1's call at once.
+// finish ends the machine, or lets PID 1 begin to end where that takes others along. The caller
+// must get back to PID 1's call at once.
 func (m *Machine) finish(e End) {
+	switch e.How {
+	case Exited:
+		m.endInit(e)
+		return
+	case Restarted, Halted, PoweredOff:
+		if m.cfg.Namespace {
+			m.endInit(e)
+			return
+		}
+	case Panicked, Execed, Stuck, TimedOut, Livelocked, Lingering:
+	}
+	m.over(e)
+}
+
+// over is the end.
+func (m *Machine) over(e End) {
 	if m.ended {
 		return
 	}
@@ -301,8 +334,11 @@ func (k *pid1Calls) enter(c call) kernel.Errno {
 	return m.fault(c)
 }
 
-// check throws PID 1 out if the machine has ended.
+// check throws PID 1 out if it, or the machine, has ended.
 func (k *pid1Calls) check() {
+	if k.m.ending {
+		k.m.drain()
+	}
 	if k.m.ended {
 		panic(unwind{})
 	}

@@ -65,39 +65,6 @@ func (m *Machine) proc(name string) (string, kernel.Errno) {
 	return m.procOf(p, rest)
 }
 
-// procOf is a file of /proc/PID.
-func (m *Machine) procOf(p *process, name string) (string, kernel.Errno) {
-	comm := p.name()
-	comm = comm[:min(len(comm), 15)] // TASK_COMM_LEN
-	switch name {
-	case "comm":
-		return comm + "\n", 0
-	case "cmdline":
-		if p.state == Zombie || p.kthread {
-			return "", 0
-		}
-		return strings.Join(p.argv, "\x00") + "\x00", 0
-	case "stat":
-		v := m.look(p)
-		tty := 0
-		if t := p.session.tty; t != nil {
-			tty = t.device
-		}
-		return fmt.Sprintf("%d (%s) %s %d %d %d %d -1 0 0 0\n",
-			v.PID, comm, v.State, v.PPID, v.PGID, v.SID, tty), 0
-	case "status":
-		v := m.look(p)
-		var caught sigset
-		for _, h := range p.handlers {
-			caught.add(h.sig)
-		}
-		return fmt.Sprintf("Name:\t%s\nState:\t%s\nPid:\t%d\nPPid:\t%d\n"+
-			"ShdPnd:\t%016x\nSigBlk:\t%016x\nSigIgn:\t%016x\nSigCgt:\t%016x\n",
-			comm, v.State, v.PID, v.PPID, p.pending, p.blocked, p.ignored, caught), 0
-	}
-	return "", kernel.ENOENT
-}
-
 func (k *pid1Calls) SetProc(name, value string) error {
 	if e := k.enter(callSetProc); e != 0 {
 		return e

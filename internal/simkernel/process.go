@@ -2,6 +2,7 @@ package simkernel
 
 import (
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -23,41 +24,129 @@ const (
 // String returns the letter.
 func (s State) String() string { return "RSDTZ"[s : s+1] }
 
-// process is a process. It has one thread.
+// process is a thread, and the first thread of a process is the process: what all its threads share
+// is kept there. Nearly all processes have one thread.
 type process struct {
-	pid      kernel.PID
-	state    State
-	queued   bool // in the run queue
-	kthread  bool
-	turn     uint32 // changes whenever it stops waiting
-	birth    uint64 // the order of brothers
-	argv     []string
-	cmd      *kernel.Command
-	failed   *kernel.StartError
-	status   kernel.WaitStatus
-	core     bool // RLIMIT_CORE allows a dump
-	killable bool // in D, but a fatal signal wakes it (TASK_KILLABLE)
+	// Of each thread.
+	pid     kernel.PID // its number in the machine's namespace
+	lead    *process   // the first thread of the process
+	state   State
+	flags   taskFlags
+	turn    uint32 // changes whenever it stops waiting
+	own     sigset // pending, sent to this thread alone
+	blocked sigset
+	frame   frame
+	frames  []frame // interrupted or outer ones
+	cred    *cred
+	stdio   *stdio
+	group   *group
+	session *session
 
-	pending, blocked, ignored sigset
-	handlers                  []handler
-
-	frame  frame
-	frames []frame // interrupted or outer ones
-	stdio  *stdio
-	cred   *cred
+	// Of the process.
+	birth      uint64 // the order of brothers
+	ns         *pidNamespace
+	rare       *rare // nil: nothing of it
+	argv       []string
+	cmd        *kernel.Command
+	signal     signalFlags
+	exitSignal uint8 // what its parent is sent
+	stopCode   uint8 // by what it was stopped, if its parent was not yet told by wait4
+	heapAt     int32 // where it is in a heap of its parent's
+	status     kernel.WaitStatus
+	pending    sigset
+	ignored    sigset
+	handlers   []handler
 
 	parent                 *process
 	first, last            *process // children, in the order of birth
 	elder, younger         *process // brothers
 	children               int
-	zombies                zombieHeap // children to be waited for
-	subreaper              bool
-	underSubreaper         bool
-	group                  *group
-	session                *session
-	prevMember, nextMember *process // in the group
+	zombies                childHeap // children to be waited for
+	prevMember, nextMember *process  // in the group
 	prevAll, nextAll       *process
 }
+
+// taskFlags are what is so of a thread.
+type taskFlags uint16
+
+const (
+	taskQueued      taskFlags = 1 << iota // in the run queue
+	taskKthread                           // PF_KTHREAD
+	taskKillable                          // in D, but a fatal signal wakes it (TASK_KILLABLE)
+	taskExiting                           // PF_EXITING
+	taskSigpending                        // TIF_SIGPENDING
+	taskStopPending                       // JOBCTL_STOP_PENDING
+	taskVforking                          // waits until its child executes or ends
+	taskExecing                           // waits in an exec until the other threads have ended
+)
+
+// signalFlags are what is so of a process.
+type signalFlags uint16
+
+const (
+	signalUnkillable     signalFlags = 1 << iota // SIGNAL_UNKILLABLE: the init of a namespace
+	signalGroupExit                              // SIGNAL_GROUP_EXIT: all threads are to end
+	signalStopped                                // SIGNAL_STOP_STOPPED
+	signalContinued                              // SIGNAL_STOP_CONTINUED: wait4 may tell so once
+	signalCldStopped                             // SIGNAL_CLD_STOPPED: its parent is to be told
+	signalCldContinued                           // SIGNAL_CLD_CONTINUED
+	signalSubreaper                              // is_child_subreaper
+	signalUnderSubreaper                         // has_child_subreaper
+	signalNoCldStop                              // SA_NOCLDSTOP of SIGCHLD
+	signalNoCldWait                              // SA_NOCLDWAIT of SIGCHLD
+	signalExeced                                 // has executed a program since fork
+	signalCore                                   // RLIMIT_CORE allows a dump
+	signalClones                                 // has or had children that are clones
+)
+
+func (p *process) is(f taskFlags) bool    { return p.flags&f != 0 }
+func (p *process) has(f signalFlags) bool { return p.signal&f != 0 }
+
+// set sets flags or clears them.
+func (f *taskFlags) set(which taskFlags, on bool) {
+	*f &^= which
+	if on {
+		*f |= which
+	}
+}
+
+func (f *signalFlags) set(which signalFlags, on bool) {
+	*f &^= which
+	if on {
+		*f |= which
+	}
+}
+
+// rare is what few processes need.
+type rare struct {
+	threads     []*process // all that live but the first
+	stops       int        // threads that are still to stop (group_stop_count)
+	queued      []kernel.Signal
+	queuedOwn   []kernel.Signal
+	changed     childHeap // children that have stopped or gone on
+	failed      *kernel.StartError
+	vfork       *process // what waits until this process executes or ends
+	deathSignal kernel.Signal
+}
+
+// more makes p's rare things.
+func (p *process) more() *rare {
+	if p.rare == nil {
+		p.rare = &rare{}
+	}
+	return p.rare
+}
+
+// others are the living threads of a process but the first.
+func (p *process) others() []*process {
+	if p.rare == nil {
+		return nil
+	}
+	return p.rare.threads
+}
+
+// dead reports whether the last thread of a process has ended.
+func (p *process) dead() bool { return p.state == Zombie && len(p.others()) == 0 }
 
 // frame is where a process is in one list of steps.
 type frame struct {
@@ -97,7 +186,7 @@ type group struct {
 	session *session
 	first   *process
 	members int
-	stopped int // members in state T
+	stopped int // members that are stopped
 }
 
 // session is a session. Its leader may be gone.
@@ -159,63 +248,74 @@ func (l *processList) remove(p *process) {
 
 // setUpProcesses makes PID 1, and kthreadd where the kernel's threads can be seen.
 func (m *Machine) setUpProcesses() {
-	m.init = m.newProcess()
-	m.init.argv = []string{"init"}
-	m.init.stdio = m.stdio
-	m.init.cred = m.setUpCred()
-	m.init.cred.user.threads++
-	m.setState(m.init, Sleeping)
+	m.root = &pidNamespace{}
+	c := m.setUpCred()
+	p, _ := m.newProcess(m.root)
+	m.init, m.root.init = p, p
+	p.argv = []string{"init"}
+	p.stdio = m.stdio
+	m.setCred(p, c)
+	p.signal = signalUnkillable
 	// PID 1 has neither session nor group of its own until setsid(2): both are the kernel's,
 	// number 0.
 	g := &group{session: &session{}}
-	m.joinGroup(m.init, g)
+	m.joinGroup(p, g)
 	if !m.cfg.Namespace {
-		k := m.newProcess()
-		k.kthread = true
+		k, _ := m.newProcess(m.root)
+		k.flags = taskKthread
+		k.ignored = everySignal
 		k.argv = []string{"kthreadd"}
-		k.cred = &cred{user: m.userOf(0), effective: everyCapability, bounding: everyCapability}
-		m.setState(k, Sleeping)
+		m.setCred(k, &cred{
+			user: m.userOf(0), effective: everyCapability, bounding: everyCapability,
+		})
 		m.joinGroup(k, g)
+	}
+	for _, steps := range m.cfg.Threads {
+		m.startThread(p, steps)
 	}
 }
 
-// newProcess takes a number and enters a process in the table, or returns nil.
-func (m *Machine) newProcess() *process {
-	n := m.pids.alloc()
-	if n == 0 {
-		return nil
+// newTask takes a number for a thread.
+func (m *Machine) newTask(ns *pidNamespace) (*process, kernel.Errno) {
+	n, e := m.allocPID(ns)
+	if e != 0 {
+		return nil, e
 	}
 	if len(m.processes) == 0 {
 		m.processes = make([]process, chunk)
 	}
 	p := &m.processes[0]
 	m.processes = m.processes[1:]
-	for n >= len(m.slots) {
+	for int(n) >= len(m.slots) {
 		m.slots = append(m.slots, slot{})
 	}
 	m.slots[n].p = p
+	p.pid, p.lead, p.ns, p.state = n, p, ns, Sleeping
+	return p, 0
+}
+
+// newProcess takes a number and enters a process in the table.
+func (m *Machine) newProcess(ns *pidNamespace) (*process, kernel.Errno) {
+	p, e := m.newTask(ns)
+	if e != 0 {
+		return nil, e
+	}
 	m.births++
-	p.pid, p.birth, p.state = kernel.PID(n), m.births, Sleeping
+	p.birth, p.exitSignal, p.heapAt = m.births, uint8(syscall.SIGCHLD), -1
 	m.states[Sleeping]++
 	m.all.push(p)
-	return p
+	return p, 0
 }
 
 func (m *Machine) setState(p *process, s State) {
-	if p.group != nil {
-		if p.state == Stopped {
-			p.group.stopped--
-		}
-		if s == Stopped {
-			p.group.stopped++
-		}
+	if p.lead == p {
+		m.states[p.state]--
+		m.states[s]++
 	}
-	m.states[p.state]--
 	p.state = s
-	m.states[s]++
 }
 
-// find returns the process with a number, zombie or not, or nil.
+// find returns the process or thread with a number, zombie or not, or nil.
 func (m *Machine) find(pid kernel.PID) *process {
 	if pid <= 0 || int(pid) >= len(m.slots) {
 		return nil
@@ -262,6 +362,9 @@ func (m *Machine) joinGroup(p *process, g *group) {
 	}
 	g.first = p
 	g.members++
+	if p.has(signalStopped) {
+		g.stopped++
+	}
 }
 
 func (m *Machine) leaveGroup(p *process) {
@@ -276,48 +379,18 @@ func (m *Machine) leaveGroup(p *process) {
 	}
 	p.prevMember, p.nextMember, p.group, p.session = nil, nil, nil, nil
 	g.members--
+	if p.has(signalStopped) {
+		g.stopped--
+	}
 	s.members--
 	if g.members == 0 && g.id != 0 {
 		m.slots[g.id].g = nil
-		m.freeNumber(g.id)
+		m.freePID(g.id)
 	}
 	if s.members == 0 && s.id != 0 {
 		m.slots[s.id].s = nil
-		m.freeNumber(s.id)
+		m.freePID(s.id)
 	}
-}
-
-// freeNumber gives a number back if nothing bears it any more.
-func (m *Machine) freeNumber(pid kernel.PID) {
-	if m.slots[pid] == (slot{}) {
-		m.pids.release(int(pid))
-	}
-}
-
-// setsid makes p the leader of a new session and a new group (kernel/sys.c, ksys_setsid).
-func (m *Machine) setsid(p *process) kernel.Errno {
-	at := &m.slots[p.pid]
-	if p.session.leader == p || at.g != nil {
-		return kernel.EPERM
-	}
-	m.leaveGroup(p)
-	if len(m.sessions) == 0 {
-		m.sessions = make([]newSession, chunk)
-	}
-	n := &m.sessions[0]
-	m.sessions = m.sessions[1:]
-	n.session = session{id: p.pid, leader: p}
-	n.group = group{id: p.pid, session: &n.session}
-	at.s, at.g = &n.session, &n.group
-	m.joinGroup(p, &n.group)
-	return 0
-}
-
-func (k *pid1Calls) Setsid() error {
-	if e := k.enter(callSetsid); e != 0 {
-		return e
-	}
-	return asError(k.m.setsid(k.m.init))
 }
 
 // Process is what can be seen of a process.
@@ -335,6 +408,12 @@ type Process struct {
 	Stdio                             [3]string
 	Pending, Blocked, Ignored, Caught []kernel.Signal
 	Core                              bool
+	// UID is its effective user.
+	UID int
+	// Threads is how many threads it has.
+	Threads int
+	// NSPID is its number in its own PID namespace.
+	NSPID kernel.PID
 }
 
 // Process returns one process.
@@ -343,14 +422,14 @@ func (m *Machine) Process(pid kernel.PID) (Process, bool) {
 	if p == nil {
 		return Process{}, false
 	}
-	return m.look(p), true
+	return m.look(p.lead), true
 }
 
 // Processes returns all processes but PID 1 and the kernel's threads, in the order of birth.
 func (m *Machine) Processes() []Process {
 	var ps []Process
 	for p := m.all.first; p != nil; p = p.nextAll {
-		if p != m.init && !p.kthread {
+		if p != m.init && !p.is(taskKthread) {
 			ps = append(ps, m.look(p))
 		}
 	}
@@ -362,8 +441,11 @@ func (m *Machine) Count(s State) int { return m.states[s] }
 
 func (m *Machine) look(p *process) Process {
 	v := Process{
-		PID: p.pid, State: p.state, Argv: p.argv, Name: p.name(), Command: p.cmd, Core: p.core,
-		Pending: p.pending.signals(), Blocked: p.blocked.signals(), Ignored: p.ignored.signals(),
+		PID: p.pid, State: p.state, Argv: p.argv, Name: p.name(), Command: p.cmd,
+		Pending: (p.pending | p.own).signals(),
+		Blocked: p.blocked.signals(), Ignored: p.ignored.signals(),
+		Core: p.has(signalCore), UID: p.cred.euid, Threads: 1 + len(p.others()),
+		NSPID: p.ns.number(p.pid),
 	}
 	if p.parent != nil {
 		v.PPID = p.parent.pid

@@ -1,7 +1,6 @@
 package simkernel
 
 import (
-	"slices"
 	"syscall"
 	"time"
 
@@ -105,15 +104,44 @@ type (
 		Name   string
 		Signal kernel.Signal
 	}
-	// Raise sends the process itself a signal.
+	// Raise sends the thread itself a signal.
 	Raise struct{ Signal kernel.Signal }
 	// Setsid makes a session of its own, if the process leads no group.
 	Setsid struct{}
-	// Setpgid makes a group of its own, as a shell with job control does for its jobs.
-	Setpgid struct{}
-	// Subreaper makes the process adopt its orphaned descendants
+	// Setpgid makes a group of its own, as a shell with job control does for its jobs. With
+	// numbers it is setpgid(2).
+	Setpgid struct{ PID, Group kernel.PID }
+	// Subreaper makes the process adopt its orphaned descendants, or no longer
 	// (PR_SET_CHILD_SUBREAPER).
-	Subreaper struct{}
+	Subreaper struct{ Off bool }
+	// DeathSignal asks for a signal when the parent ends (PR_SET_PDEATHSIG).
+	DeathSignal struct{ Signal kernel.Signal }
+	// ChildSignals are the flags of SIGCHLD's action: no signal when a child stops
+	// (SA_NOCLDSTOP), no zombie when it ends (SA_NOCLDWAIT).
+	ChildSignals struct{ NoStop, NoWait bool }
+	// Clone is Fork with more to say. A NewPID child is the init of a PID namespace of its
+	// own. With VFork the process waits, in killable D, until the child executes or ends.
+	// ExitSignal is what it is sent at the child's end: SIGCHLD if 0.
+	Clone struct {
+		NewPID, VFork bool
+		ExitSignal    kernel.Signal
+		Do            []Step
+	}
+	// WaitFor is waitid(2): for any child if PID is 0, and for one of the own group if Group
+	// is set. Without options it waits for one that ends.
+	WaitFor struct {
+		PID     kernel.PID
+		Group   bool
+		Options WaitOptions
+	}
+	// StartThread starts a thread of the same process. Signal handlers are the process's,
+	// what is blocked is the thread's. At the end of its steps the thread ends.
+	StartThread struct{ Do []Step }
+	// ThreadExit ends the thread, and the process if it is the last one.
+	ThreadExit struct{}
+	// Fault is an error of the program such as a bad address: a signal that neither
+	// blocking nor ignoring helps against.
+	Fault struct{ Signal kernel.Signal }
 	// ReadLine reads a line from standard input and throws it away. At the end of file the
 	// process exits with status 0, as a shell does.
 	ReadLine struct{}
@@ -125,36 +153,43 @@ type (
 	}
 )
 
-func (Say) step()       {}
-func (Sleep) step()     {}
-func (Exit) step()      {}
-func (Pause) step()     {}
-func (Spin) step()      {}
-func (Hang) step()      {}
-func (Ignore) step()    {}
-func (Default) step()   {}
-func (Block) step()     {}
-func (Unblock) step()   {}
-func (Catch) step()     {}
-func (Fork) step()      {}
-func (Run) step()       {}
-func (Exec) step()      {}
-func (Wait) step()      {}
-func (Loop) step()      {}
-func (Stop) step()      {}
-func (Kill) step()      {}
-func (Raise) step()     {}
-func (Setsid) step()    {}
-func (Setpgid) step()   {}
-func (Subreaper) step() {}
-func (ReadLine) step()  {}
-func (Reboot) step()    {}
-func (WriteFile) step() {}
+func (Say) step()          {}
+func (Sleep) step()        {}
+func (Exit) step()         {}
+func (Pause) step()        {}
+func (Spin) step()         {}
+func (Hang) step()         {}
+func (Ignore) step()       {}
+func (Default) step()      {}
+func (Block) step()        {}
+func (Unblock) step()      {}
+func (Catch) step()        {}
+func (Fork) step()         {}
+func (Run) step()          {}
+func (Exec) step()         {}
+func (Wait) step()         {}
+func (Loop) step()         {}
+func (Stop) step()         {}
+func (Kill) step()         {}
+func (Raise) step()        {}
+func (Setsid) step()       {}
+func (Setpgid) step()      {}
+func (Subreaper) step()    {}
+func (DeathSignal) step()  {}
+func (ChildSignals) step() {}
+func (Clone) step()        {}
+func (WaitFor) step()      {}
+func (StartThread) step()  {}
+func (ThreadExit) step()   {}
+func (Fault) step()        {}
+func (ReadLine) step()     {}
+func (Reboot) step()       {}
+func (WriteFile) step()    {}
 
 // run lets p go on until it waits or ends.
 func (m *Machine) run(p *process) {
 	m.current = p
-	p.killable = false
+	p.flags &^= taskKillable
 	m.setState(p, Running)
 	for m.runStep(p) {
 	}
@@ -184,7 +219,7 @@ func (m *Machine) runStep(p *process) bool {
 // waits reports whether p is in a step that a child's death may end.
 func (p *process) waits() bool {
 	switch p.step().(type) {
-	case Wait, Run, shellStep:
+	case Wait, WaitFor, Run, shellStep:
 		return true
 	}
 	return false
@@ -273,7 +308,7 @@ func (s Hang) do(m *Machine, p *process) verdict {
 	if d == 0 {
 		d = kernel.Never
 	}
-	p.killable = s.Killable
+	p.flags.set(taskKillable, s.Killable)
 	return m.sleepFor(p, d, Uninterruptible)
 }
 
@@ -313,21 +348,48 @@ func (s Unblock) do(m *Machine, p *process) verdict {
 
 func (s Fork) do(m *Machine, p *process) verdict {
 	for range max(s.Times, 1) {
-		c := m.fork(p)
-		if c == nil {
+		c, e := m.fork(p)
+		if e != 0 {
 			break
 		}
-		c.handlers = slices.Clone(p.handlers)
 		c.frame = frame{steps: s.Do}
 		m.wake(c)
 	}
 	return done
 }
 
+func (s Clone) do(m *Machine, p *process) verdict {
+	f := &p.frame
+	if f.begun {
+		if p.is(taskVforking) {
+			m.waitVfork(p)
+			return again
+		}
+		return done
+	}
+	sig := s.ExitSignal
+	if sig == 0 {
+		sig = syscall.SIGCHLD
+	}
+	c, e := m.clone(p, cloneArgs{newPID: s.NewPID, exitSignal: sig})
+	if e != 0 {
+		return done
+	}
+	c.frame = frame{steps: s.Do}
+	m.wake(c)
+	if !s.VFork {
+		return done
+	}
+	f.begun = true
+	c.more().vfork = p
+	m.waitVfork(p)
+	return again
+}
+
 func (s Run) do(m *Machine, p *process) verdict {
 	if !p.frame.begun {
-		c := m.fork(p)
-		if c == nil {
+		c, e := m.fork(p)
+		if e != 0 {
 			return done
 		}
 		p.frame.begun = true
@@ -348,20 +410,6 @@ func (s Exec) do(m *Machine, p *process) verdict {
 }
 
 func (Wait) do(m *Machine, p *process) verdict { return m.waitAll(p) }
-
-// waitAll waits until p has no more children.
-func (m *Machine) waitAll(p *process) verdict {
-	for {
-		switch _, e := m.wait4(p); e {
-		case 0:
-		case kernel.EAGAIN:
-			m.setState(p, Sleeping)
-			return again
-		default:
-			return done
-		}
-	}
-}
 
 func (s Loop) do(m *Machine, p *process) verdict {
 	p.frames = append(p.frames, p.frame)
@@ -384,7 +432,13 @@ func (s Kill) do(m *Machine, p *process) verdict {
 
 func (s Raise) do(m *Machine, p *process) verdict {
 	p.frame.next()
-	m.send(p, s.Signal, false)
+	m.sendSignal(p, s.Signal, false, false)
+	return jumped
+}
+
+func (s Fault) do(m *Machine, p *process) verdict {
+	p.frame.next()
+	m.forceSig(p, s.Signal)
 	return jumped
 }
 
@@ -395,28 +449,6 @@ func (m *Machine) sendNamed(name string, sig kernel.Signal) {
 			m.send(p, sig, false)
 		}
 	}
-}
-
-func (Setsid) do(m *Machine, p *process) verdict {
-	m.setsid(p)
-	return done
-}
-
-func (Setpgid) do(m *Machine, p *process) verdict {
-	at := &m.slots[p.pid]
-	if at.g != nil || p.session.leader == p {
-		return done
-	}
-	g := &group{id: p.pid, session: p.session}
-	m.leaveGroup(p)
-	at.g = g
-	m.joinGroup(p, g)
-	return done
-}
-
-func (Subreaper) do(m *Machine, p *process) verdict {
-	p.subreaper = true
-	return done
 }
 
 func (s WriteFile) do(m *Machine, p *process) verdict {

@@ -74,6 +74,12 @@ func (m *Machine) down(e End) (returns bool) {
 // waits for ever, for the first never unlocks the mutex.
 func (s Reboot) do(m *Machine, p *process) verdict {
 	f := &p.frame
+	if p.ns != m.root && p.capable(CapSysBoot) {
+		if e := m.rebootPIDNS(p, s.Cmd); e != 0 {
+			m.exit(p, kernel.WaitStatus(e)<<8)
+		}
+		return gone
+	}
 	if !f.begun {
 		e, errno := m.reboot(s.Cmd, s.Arg)
 		if errno != 0 {
@@ -94,7 +100,7 @@ func (s Reboot) do(m *Machine, p *process) verdict {
 		m.sleepUntil(p, f.until, Uninterruptible)
 		return again
 	}
-	if m.down(m.rebooting) {
+	if m.down(m.rebooting) || m.ending {
 		m.exit(p, 0)
 	}
 	return gone

@@ -20,19 +20,25 @@ func (r *runQueue) pop() *process {
 	p := r.q[r.head]
 	r.q[r.head] = nil
 	r.head++
-	if r.head == len(r.q) {
+	switch {
+	case r.head == len(r.q):
 		r.q, r.head = r.q[:0], 0
+	case r.head >= 1024 && 2*r.head >= len(r.q):
+		// It may never be empty, and must not grow for that.
+		n := copy(r.q, r.q[r.head:])
+		clear(r.q[n:])
+		r.q, r.head = r.q[:n], 0
 	}
 	return p
 }
 
 // wake makes p able to run. Whatever it waited for, it no longer does.
 func (m *Machine) wake(p *process) {
-	if p.queued || p == m.current || p.state == Zombie || p.state == Stopped {
+	if p.is(taskQueued) || p == m.current || p.state == Zombie || p.state == Stopped {
 		return
 	}
 	p.turn++
-	p.queued = true
+	p.flags |= taskQueued
 	m.setState(p, Running)
 	m.runq.push(p)
 }
@@ -45,7 +51,7 @@ func (m *Machine) schedule() {
 		q[m.runq.head], q[i] = q[i], q[m.runq.head]
 	}
 	p := m.runq.pop()
-	p.queued = false
+	p.flags &^= taskQueued
 	if p.state != Zombie {
 		m.run(p)
 	}
@@ -73,15 +79,15 @@ func (k *pid1Calls) Next(deadline time.Duration) kernel.Event {
 		next, more := m.peek()
 		if m.init.state == Stopped {
 			// Nothing but SIGCONT gets it on (signal(7)), no deadline either.
-			k.advance(next, more, "stopped, and nobody sends SIGCONT")
+			m.advance(next, more, "stopped, and nobody sends SIGCONT")
 			continue
 		}
 		if more && (next <= deadline || next <= m.now) {
-			k.advance(next, more, "")
+			m.advance(next, more, "")
 			continue
 		}
 		if deadline == kernel.Never {
-			k.advance(next, more, "waiting for an event, and none can come")
+			m.advance(next, more, "waiting for an event, and none can come")
 			continue
 		}
 		if deadline > m.cfg.Until {
@@ -110,8 +116,7 @@ func (m *Machine) concern() kernel.Event {
 }
 
 // advance goes on to the next event; if there is none PID 1 is stuck.
-func (k *pid1Calls) advance(next time.Duration, more bool, stuck string) {
-	m := k.m
+func (m *Machine) advance(next time.Duration, more bool, stuck string) {
 	switch {
 	case !more:
 		m.finish(End{How: Stuck, Text: stuck})
@@ -148,7 +153,7 @@ func (k *pid1Calls) block(name string, until func() bool) {
 			m.schedule()
 		} else {
 			next, more := m.peek()
-			k.advance(next, more, "waiting in "+name+" for ever")
+			m.advance(next, more, "waiting in "+name+" for ever")
 		}
 		k.check()
 	}

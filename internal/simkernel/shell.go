@@ -36,11 +36,11 @@ func (shellStep) do(m *Machine, p *process) verdict {
 		return Exit{code}.do(m, p)
 	}
 	var env []string
-	if p.cmd != nil {
-		env = p.cmd.Env
+	if p.lead.cmd != nil {
+		env = p.lead.cmd.Env
 	}
-	c := m.fork(p)
-	if c == nil {
+	c, e := m.fork(p)
+	if e != 0 {
 		return Say{"sh: can't fork"}.do(m, p)
 	}
 	img, e := m.execvp(pathSearch(words[0], env), words, env)

@@ -49,6 +49,9 @@ const (
 		1<<(syscall.SIGABRT-1) | 1<<(syscall.SIGBUS-1) | 1<<(syscall.SIGFPE-1) |
 		1<<(syscall.SIGSEGV-1) | 1<<(syscall.SIGXCPU-1) | 1<<(syscall.SIGXFSZ-1) |
 		1<<(syscall.SIGSYS-1)
+	// synchronous are those that a thread brings upon itself by what it does.
+	synchronous = 1<<(syscall.SIGSEGV-1) | 1<<(syscall.SIGBUS-1) | 1<<(syscall.SIGILL-1) |
+		1<<(syscall.SIGTRAP-1) | 1<<(syscall.SIGFPE-1) | 1<<(syscall.SIGSYS-1)
 	// unstoppable can be neither caught, blocked nor ignored.
 	unstoppable = 1<<(syscall.SIGKILL-1) | 1<<(syscall.SIGSTOP-1)
 )
@@ -70,245 +73,427 @@ func (p *process) handler(sig kernel.Signal) *handler {
 	return nil
 }
 
-// setAction makes p ignore a signal, or catch it if there are steps, or neither.
+// setAction makes p ignore a signal, or catch it if there are steps, or neither (kernel/signal.c,
+// do_sigaction). What is pending and would be ignored now is gone.
 func (p *process) setAction(sig kernel.Signal, ignore bool, steps []Step) {
+	p = p.lead
 	if setOf(sig)&unstoppable != 0 {
 		return
 	}
-	p.handlers = slices.DeleteFunc(p.handlers, func(h handler) bool { return h.sig == sig })
+	// The list may be a child's or a parent's, too.
+	var hs []handler
+	for _, h := range p.handlers {
+		if h.sig != sig {
+			hs = append(hs, h)
+		}
+	}
 	p.ignored.remove(sig)
-	if ignore {
+	switch {
+	case ignore:
 		p.ignored.add(sig)
-		p.pending.remove(sig)
-	} else if steps != nil {
-		p.handlers = append(p.handlers, handler{sig, steps})
+	case steps != nil:
+		hs = append(hs, handler{sig, steps})
+	}
+	p.handlers = hs
+	if ignore || steps == nil && setOf(sig)&harmless != 0 {
+		p.flush(setOf(sig))
 	}
 }
 
-// discards reports whether a signal is thrown away as it is sent (kernel/signal.c, sig_ignored).
-// A blocked one never is: it may have a handler by the time it is let through.
-func (p *process) discards(sig kernel.Signal) bool {
-	if p.blocked.has(sig) {
+// flush forgets pending signals, whoever they are for (kernel/signal.c, flush_sigqueue_mask).
+func (p *process) flush(sigs sigset) {
+	p.pending &^= sigs
+	p.own &^= sigs
+	if r := p.rare; r != nil {
+		r.queued = without(r.queued, sigs)
+		for _, t := range r.threads {
+			t.own &^= sigs
+		}
+	}
+}
+
+// without is a queue without some signals.
+func without(queue []kernel.Signal, sigs sigset) []kernel.Signal {
+	return slices.DeleteFunc(queue, sigs.has)
+}
+
+// caught reports whether p has a handler for a signal. PID 1's code has one for all.
+func (m *Machine) caught(p *process, sig kernel.Signal) bool {
+	if p == m.init {
+		return setOf(sig)&unstoppable == 0
+	}
+	return p.handler(sig) != nil
+}
+
+// sigIgnored reports whether a signal to t is thrown away as it is sent (kernel/signal.c,
+// sig_ignored and sig_task_ignored). A blocked one never is: it may have a handler by the time it
+// is let through. A forced one comes from the kernel, or from outside the PID namespace.
+func (m *Machine) sigIgnored(t *process, sig kernel.Signal, force bool) bool {
+	if t.blocked.has(sig) {
 		return false
 	}
-	if p.ignored.has(sig) {
+	p := t.lead
+	only := setOf(sig)&unstoppable != 0
+	switch {
+	case p.is(taskKthread), p.ignored.has(sig):
+		return true
+	case m.caught(p, sig):
+		return false
+	case only && m.globalInit(p):
+		return true
+	case p.has(signalUnkillable) && !(force && only):
 		return true
 	}
-	return setOf(sig)&harmless != 0 && p.handler(sig) == nil
+	return setOf(sig)&harmless != 0
 }
 
-// send sends a signal to a process (kernel/signal.c, send_signal_locked). An ancestor is outside
-// PID 1's namespace.
-func (m *Machine) send(p *process, sig kernel.Signal, ancestor bool) {
-	if sig == 0 || p.state == Zombie || p.kthread {
+// send sends a signal to the process of p. Forced is what the kernel sends, or somebody outside the
+// PID namespace.
+func (m *Machine) send(p *process, sig kernel.Signal, force bool) {
+	m.sendSignal(p.lead, sig, force, true)
+}
+
+// sendSignal sends a signal to a process, or to one thread of it (kernel/signal.c,
+// send_signal_locked).
+func (m *Machine) sendSignal(t *process, sig kernel.Signal, force, group bool) {
+	if sig == 0 || !m.prepareSignal(t, sig, force) {
 		return
 	}
-	if p == m.init {
-		m.sendInit(sig, ancestor)
-		return
+	p := t.lead
+	set := &t.own
+	if group {
+		set = &p.pending
 	}
-	// prepare_signal: stopping and going on cancel each other at once, whatever becomes of
-	// the signal.
-	if setOf(sig)&stopping != 0 {
-		p.pending.remove(syscall.SIGCONT)
-	} else if sig == syscall.SIGCONT {
-		p.pending &^= stopping
+	if sig >= firstRealTime {
+		t.queue(sig, group)
+	} else if set.has(sig) {
+		return // legacy_queue: once is enough
+	}
+	set.add(sig)
+	m.completeSignal(t, sig, group)
+}
+
+// firstRealTime is the first signal of which each one counts.
+const firstRealTime = 32
+
+// queue remembers one more of a real-time signal.
+func (t *process) queue(sig kernel.Signal, group bool) {
+	if group {
+		r := t.lead.more()
+		r.queued = append(r.queued, sig)
+	} else {
+		r := t.more()
+		r.queuedOwn = append(r.queuedOwn, sig)
+	}
+}
+
+// prepareSignal does what stopping and going on do as they are sent, whatever becomes of the
+// signal: they cancel each other at once. It returns false if the signal is thrown away
+// (kernel/signal.c, prepare_signal).
+func (m *Machine) prepareSignal(t *process, sig kernel.Signal, force bool) bool {
+	p := t.lead
+	switch {
+	case p.has(signalGroupExit):
+		// It is dying already.
+		return false
+	case setOf(sig)&stopping != 0:
+		p.flush(setOf(syscall.SIGCONT))
+	case sig == syscall.SIGCONT:
+		p.flush(stopping)
 		m.cont(p)
 	}
-	if p.discards(sig) {
+	return !m.sigIgnored(t, sig, force)
+}
+
+// wantsSignal reports whether a thread is one to take a signal (kernel/signal.c, wants_signal).
+func (m *Machine) wantsSignal(t *process, sig kernel.Signal) bool {
+	switch {
+	case t.blocked.has(sig), t.is(taskExiting), t.state == Zombie:
+		return false
+	case sig == syscall.SIGKILL:
+		return true
+	case t.state == Stopped:
+		return false
+	}
+	return t == m.current || !t.is(taskSigpending)
+}
+
+// completeSignal wakes a thread that takes the signal, or all if it is the end of the process
+// (kernel/signal.c, complete_signal).
+func (m *Machine) completeSignal(t *process, sig kernel.Signal, group bool) {
+	p := t.lead
+	if !m.wantsSignal(t, sig) {
+		if !group {
+			return
+		}
+		found := false
+		for _, o := range p.others() {
+			if m.wantsSignal(o, sig) {
+				t, found = o, true
+				break
+			}
+		}
+		if !found {
+			return // whoever lets it through takes it
+		}
+	}
+	if !m.fatal(p, sig) || setOf(sig)&dumping != 0 {
+		m.signalWake(t, sig == syscall.SIGKILL)
 		return
 	}
-	p.pending.add(sig)
-	if p.blocked.has(sig) {
+	m.beginGroupExit(p)
+	p.status = kernel.WaitStatus(sig)
+	if p == m.init {
+		m.finish(End{How: Exited, Status: p.status})
 		return
 	}
-	switch p.state {
-	case Running:
-		m.wake(p) // if it only spins
-	case Sleeping:
-		m.wake(p)
+	if p.rare != nil {
+		p.rare.stops = 0
+	}
+	m.eachThread(p, func(o *process) {
+		o.flags &^= taskStopPending
+		o.own.add(syscall.SIGKILL)
+		m.signalWake(o, true)
+	})
+}
+
+// beginGroupExit says that all threads are to end. What stopping and going on have left is void.
+func (m *Machine) beginGroupExit(p *process) {
+	m.setStopped(p, false)
+	p.signal &^= signalContinued | signalCldStopped | signalCldContinued
+	p.signal |= signalGroupExit
+}
+
+// fatal reports whether a signal will end p (kernel/signal.c, sig_fatal).
+func (m *Machine) fatal(p *process, sig kernel.Signal) bool {
+	return setOf(sig)&(stopping|harmless) == 0 && !p.ignored.has(sig) && !m.caught(p, sig)
+}
+
+// signalWake tells a thread that there is a signal for it (kernel/signal.c, signal_wake_up). One
+// that kills reaches it in more states.
+func (m *Machine) signalWake(t *process, kills bool) {
+	if t == m.init {
+		// PID 1's code takes its signals in Next. Only a SIGSTOP stops it there and then.
+		if t.pending.has(syscall.SIGSTOP) {
+			t.pending.remove(syscall.SIGSTOP)
+			m.doSignalStop(t, syscall.SIGSTOP)
+		}
+		return
+	}
+	t.flags |= taskSigpending
+	switch t.state {
+	case Running, Sleeping: // R: if it only spins
+		m.wake(t)
 	case Uninterruptible:
-		if p.killable && m.fatal(p, sig) {
-			m.wake(p)
+		if kills && t.is(taskKillable) {
+			m.wake(t)
 		}
 	case Stopped:
-		// Only SIGKILL is acted on before SIGCONT.
-		if sig == syscall.SIGKILL {
-			m.setState(p, Sleeping)
-			m.wake(p)
+		if kills {
+			m.setState(t, Sleeping)
+			m.wake(t)
 		}
 	case Zombie, stateCount:
 	}
 }
 
-// fatal reports whether a signal will end p (kernel/signal.c, sig_fatal).
-func (m *Machine) fatal(p *process, sig kernel.Signal) bool {
-	return sig == syscall.SIGKILL ||
-		setOf(sig)&(stopping|harmless) == 0 && !p.ignored.has(sig) && p.handler(sig) == nil
-}
-
-// sendInit sends a signal to PID 1. SIGNAL_UNKILLABLE spares it SIGKILL and SIGSTOP, unless in a
-// namespace an ancestor sends them (kernel/signal.c, sig_task_ignored). It has a handler for all
-// others.
-func (m *Machine) sendInit(sig kernel.Signal, ancestor bool) {
-	p := m.init
-	switch {
-	case setOf(sig)&unstoppable != 0 && !(m.cfg.Namespace && ancestor):
-		return
-	case sig == syscall.SIGKILL:
-		m.finish(End{How: Exited, Status: kernel.WaitStatus(syscall.SIGKILL)})
-		return
-	case sig == syscall.SIGSTOP:
-		p.pending.remove(syscall.SIGCONT)
-		m.setState(p, Stopped)
-		return
-	}
-	if setOf(sig)&stopping != 0 {
-		p.pending.remove(syscall.SIGCONT)
-	}
-	if sig == syscall.SIGCONT {
-		p.pending &^= stopping
-		if p.state == Stopped {
-			m.setState(p, Sleeping)
+// dequeue takes the next signal that t is to act on: its own before the process's, and of those the
+// ones that stand for an error of the program before the others, then the lowest number
+// (kernel/signal.c, dequeue_signal). 0 is none.
+func (t *process) dequeue() kernel.Signal {
+	if due := t.own &^ t.blocked; due != 0 {
+		sig := due.next()
+		if sig < firstRealTime || t.rare.unqueue(&t.rare.queuedOwn, sig) {
+			t.own.remove(sig)
 		}
+		return sig
 	}
-	p.pending.add(sig)
+	p := t.lead
+	if due := p.pending &^ t.blocked; due != 0 {
+		sig := due.next()
+		if sig < firstRealTime || p.rare.unqueue(&p.rare.queued, sig) {
+			p.pending.remove(sig)
+		}
+		return sig
+	}
+	return 0
 }
 
-// stop stops p and tells its parent.
-func (m *Machine) stop(p *process) {
-	p.turn++
-	m.setState(p, Stopped)
-	m.notify(p.parent)
+// next is the signal of a set that is acted on first (kernel/signal.c, next_signal).
+func (s sigset) next() kernel.Signal {
+	if s&synchronous != 0 {
+		s &= synchronous
+	}
+	return s.lowest()
 }
 
-// cont lets a stopped process go on and tells its parent (kernel/signal.c, prepare_signal).
-func (m *Machine) cont(p *process) {
-	if p.state != Stopped {
-		return
+// unqueue takes one of a real-time signal from a queue and reports whether it was the last.
+func (*rare) unqueue(queue *[]kernel.Signal, sig kernel.Signal) bool {
+	if i := slices.Index(*queue, sig); i >= 0 {
+		*queue = slices.Delete(*queue, i, i+1)
 	}
-	m.setState(p, Sleeping)
-	m.wake(p)
-	m.notify(p.parent)
+	return !slices.Contains(*queue, sig)
 }
 
-// notify sends SIGCHLD to a parent.
-func (m *Machine) notify(parent *process) {
-	if parent == nil {
-		return
-	}
-	m.send(parent, syscall.SIGCHLD, false)
-	if parent != m.init && parent.state == Sleeping && parent.waits() {
-		m.wake(parent)
-	}
-}
-
-// deliver acts on the pending signals of a process that is about to run (kernel/signal.c,
-// get_signal). It returns false if the process does not run on.
-func (m *Machine) deliver(p *process) bool {
+// deliver acts on the pending signals of a thread that is about to run on (kernel/signal.c,
+// get_signal). It returns false if it does not run on.
+func (m *Machine) deliver(t *process) bool {
+	p := t.lead
+	const toTell = signalCldStopped | signalCldContinued | signalGroupExit
 	for {
-		due := p.pending &^ p.blocked
-		if due == 0 {
+		if p.signal&toTell == 0 && (t.own|p.pending)&^t.blocked == 0 && !t.is(taskStopPending) {
+			t.flags &^= taskSigpending
 			return true
 		}
-		sig := due.lowest()
-		if due.has(syscall.SIGKILL) {
-			sig = syscall.SIGKILL
+		if t.is(taskExiting) {
+			return true
 		}
-		p.pending.remove(sig)
+		m.tellOfStop(p)
+		if p.has(signalGroupExit) || t.own.has(syscall.SIGKILL) {
+			m.doExit(t)
+			return false
+		}
+		if t.is(taskStopPending) {
+			m.doSignalStop(t, 0)
+			return false
+		}
+		sig := t.dequeue()
+		if sig == 0 {
+			continue
+		}
 		if h := p.handler(sig); h != nil {
-			p.frames = append(p.frames, p.frame)
-			p.frame = frame{steps: h.steps, handler: true, mask: p.blocked}
-			p.blocked.add(sig)
+			t.frames = append(t.frames, t.frame)
+			t.frame = frame{steps: h.steps, handler: true, mask: t.blocked}
+			t.blocked.add(sig)
 			continue
 		}
 		bit := setOf(sig)
 		switch {
 		case p.ignored.has(sig) || bit&harmless != 0:
+		case p.has(signalUnkillable) && bit&unstoppable == 0:
+			// It was blocked when it was sent, and is discarded now.
 		case bit&stopping != 0:
 			// A stop from the terminal is for shells with job control, and a group whose
 			// parents are all in other sessions has none (setpgid(2), "orphaned").
-			if sig != syscall.SIGSTOP && orphaned(p.group, nil) {
+			if sig != syscall.SIGSTOP && m.orphaned(p.group, nil) {
 				continue
 			}
-			m.stop(p)
+			m.doSignalStop(t, sig)
 			return false
 		default:
 			ws := kernel.WaitStatus(sig)
-			if bit&dumping != 0 && p.core {
+			if bit&dumping != 0 && p.has(signalCore) {
 				ws |= 0x80
 			}
-			m.exit(p, ws)
+			m.exit(t, ws)
 			return false
 		}
 	}
 }
 
-// orphaned reports whether no member's parent is in another group of the same session
-// (kernel/exit.c, will_become_orphaned_pgrp). The one that is leaving does not count.
-func orphaned(g *group, leaving *process) bool {
-	for p := g.first; p != nil; p = p.nextMember {
-		if p == leaving || p.state == Zombie || p.parent == nil {
-			continue
-		}
-		if p.parent.group != g && p.parent.session == g.session {
-			return false
-		}
+// forceSig is a signal for an error of the thread itself, such as a bad address. Neither blocking
+// nor ignoring helps, and not being the init of a namespace (kernel/signal.c,
+// force_sig_info_to_task).
+func (m *Machine) forceSig(t *process, sig kernel.Signal) {
+	p := t.lead
+	if t.blocked.has(sig) || p.ignored.has(sig) {
+		p.setAction(sig, false, nil)
+		t.blocked.remove(sig)
 	}
-	return true
+	if !m.caught(p, sig) {
+		p.signal &^= signalUnkillable
+	}
+	m.sendSignal(t, sig, true, false)
 }
 
-// sendGroup sends a signal to all members of a group.
+// sendGroup sends a signal of the kernel's to all members of a group.
 func (m *Machine) sendGroup(g *group, sig kernel.Signal) {
 	for p := g.first; p != nil; p = p.nextMember {
-		m.send(p, sig, false)
+		m.send(p, sig, true)
 	}
 }
 
-// kill is kill(2), called by from, who may send to anybody. The permissions of users are not
-// modelled: everybody is root.
-func (m *Machine) kill(
-	from *process, pid kernel.PID, sig kernel.Signal, ancestor bool,
-) kernel.Errno {
+// mayKill asks whether one process may send another a signal (kernel/signal.c,
+// check_kill_permission). Who is nil is outside of the machine.
+func mayKill(who, p *process, sig kernel.Signal) kernel.Errno {
 	if sig < 0 || sig > lastSignal {
 		return kernel.EINVAL
 	}
+	if who == nil || who.lead == p.lead {
+		return 0
+	}
+	c, to := who.cred, p.cred
 	switch {
-	case pid > 0:
-		p := m.find(pid)
+	case c.euid == to.suid, c.euid == to.uid, c.uid == to.suid, c.uid == to.uid:
+	case who.capable(CapKill):
+	case sig == syscall.SIGCONT && who.session == p.session:
+	default:
+		return kernel.EPERM
+	}
+	return 0
+}
+
+// kill is kill(2), called by from, or if that is nil by somebody outside (kernel/signal.c,
+// kill_something_info). The number is one of from's namespace.
+func (m *Machine) kill(
+	from *process, pid kernel.PID, sig kernel.Signal, ancestor bool,
+) kernel.Errno {
+	ns := m.root
+	if from != nil {
+		ns = from.ns
+	}
+	// force is whether p cannot see the sender.
+	send := func(p *process) kernel.Errno {
+		e := mayKill(from, p, sig)
+		if e == 0 {
+			m.send(p, sig, ancestor || p.ns.level > ns.level)
+		}
+		return e
+	}
+	if pid > 0 {
+		p := m.find(m.global(ns, pid))
 		if p == nil {
 			return kernel.ESRCH
 		}
-		m.send(p, sig, ancestor)
-		return 0
-	case pid == -1:
-		// __kill_something_info: neither PID 1 nor the caller; zombies and the kernel's
-		// threads count, though nothing happens to them.
-		found := false
+		return send(p.lead)
+	}
+	if pid == -1 {
+		// Neither PID 1 nor the caller. Zombies and the kernel's threads count, though
+		// nothing happens to them; that somebody may not be sent to is no error.
+		found, last := false, kernel.Errno(0)
 		for p := m.all.first; p != nil; p = p.nextAll {
-			if p == m.init || p == from {
+			if ns.number(p.pid) <= 1 || from != nil && p == from.lead {
 				continue
 			}
 			found = true
-			m.send(p, sig, false)
+			if e := send(p); e != kernel.EPERM {
+				last = e
+			}
 		}
 		if !found {
 			return kernel.ESRCH
 		}
-		return 0
+		return last
 	}
-	g := from.group
-	if pid != 0 {
-		g = nil
-		if -int(pid) < len(m.slots) {
-			g = m.slots[-pid].g
-		}
+	// A group: it is enough that one member could be sent to.
+	var g *group
+	if pid == 0 {
+		g = from.group
+	} else if id := m.global(ns, -pid); id > 0 && int(id) < len(m.slots) {
+		g = m.slots[id].g
 	}
-	if g == nil {
+	if g == nil || g.first == nil {
 		return kernel.ESRCH
 	}
-	m.sendGroup(g, sig)
-	return 0
+	sent, last := false, kernel.Errno(0)
+	for p := g.first; p != nil; p = p.nextMember {
+		last = send(p)
+		sent = sent || last == 0
+	}
+	if sent {
+		return 0
+	}
+	return last
 }
 
 func (k *pid1Calls) Kill(pid kernel.PID, sig kernel.Signal) error {

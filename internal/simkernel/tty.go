@@ -270,7 +270,7 @@ func (m *Machine) readLine(p *process) (line []byte, eof bool, v verdict) {
 	if p.session == t.session && t.foreground != nil && p.group != t.foreground {
 		// A background group is stopped, or gets EIO where nobody would continue it
 		// (drivers/tty/tty_jobctrl.c, __tty_check_change).
-		if orphaned(p.group, nil) || p.ignored.has(syscall.SIGTTIN) {
+		if m.orphaned(p.group, nil) || p.lead.ignored.has(syscall.SIGTTIN) {
 			return nil, true, done
 		}
 		m.sendGroup(p.group, syscall.SIGTTIN)
