@@ -17,7 +17,7 @@
 //	nonodes, noproc, nosyslog                leave out /dev/null and /dev/tty, /proc, /dev/log
 //	stage VERB...                            further preparations, see test/pidns/programs/stage.c
 //
-// The steps, each of which but await and span begins when the room is at rest, that is, when none
+// The steps, each of which but await, span and hurry begins when the room is at rest, that is, when none
 // of its processes could run if it were given a processor:
 //
 //	await start NAME [COUNT]    a probe has reported, COUNT times
@@ -38,6 +38,8 @@
 //	mark                        start of a span
 //	span LABEL DURATION         puts into the transcript whether the room was at rest for less
 //	settle DURATION             lets happen what should not happen
+//	hurry DURATION              has the case played again if that much has passed since the start,
+//	                            where the messages depend on how old a process is by init's clock
 //
 // Text is taken as it stands, or is a Go string in double quotes. The archive's files are those
 // of the room; after a name may stand x (executable), raw (backslash escapes), noeol (no newline

@@ -3,7 +3,6 @@ package pidns
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -14,15 +13,11 @@ import (
 // the machine is, a signal that was sent or a process that was started keeps it from being at rest
 // until all that follows has been done.
 
-// between is the time from one look at a room to the next.
-const between = 5 * time.Millisecond
-
 // look describes all threads of the room: the state of each, and how often it has stopped running.
-// They all sleep if none of them runs or could. Of two equal looks at a room whose threads all
-// sleep, none has run between the one and the other.
+// They all sleep if none of them runs or could; if one does, what they are is not described. Of two
+// equal looks at a room whose threads all sleep, none has run between the one and the other.
 func (r *Room) look() (threads string, asleep bool) {
 	var b strings.Builder
-	asleep = true
 	seen := map[string]bool{}
 	for next := []string{fmt.Sprint(r.PID)}; len(next) > 0; {
 		pid := next[0]
@@ -31,19 +26,20 @@ func (r *Room) look() (threads string, asleep bool) {
 			continue // It got another parent meanwhile.
 		}
 		seen[pid] = true
-		tasks, _ := filepath.Glob("/proc/" + pid + "/task/*")
-		for _, task := range tasks {
+		for _, tid := range namesIn("/proc/" + pid + "/task") {
+			task := "/proc/" + pid + "/task/" + tid
 			status, err := os.ReadFile(task + "/status")
 			if err != nil {
-				asleep = false // It has ended just now, which its parent may have to hear.
-				continue
+				return "", false // It has ended just now, which its parent may have to hear.
 			}
-			b.WriteString(filepath.Base(task))
+			b.WriteString(tid)
 			for line := range strings.Lines(string(status)) {
 				key, value, _ := strings.Cut(line, ":\t")
 				switch key {
 				case "State":
-					asleep = asleep && strings.ContainsAny(value[:1], "STtZX")
+					if !strings.ContainsAny(value[:1], "STtZX") {
+						return "", false
+					}
 					b.WriteString(" " + value[:1])
 				case "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches":
 					b.WriteString(" " + strings.TrimSpace(value))
@@ -54,25 +50,40 @@ func (r *Room) look() (threads string, asleep bool) {
 			next = append(next, strings.Fields(string(children))...)
 		}
 	}
-	return b.String(), asleep
+	return b.String(), true
+}
+
+// namesIn lists a directory, which may have gone.
+func namesIn(dir string) []string {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	return names
 }
 
 // AwaitRest waits until the room is at rest, and is false if it is not within the time.
 func (r *Room) AwaitRest(within time.Duration) bool {
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(between) {
-		before, asleep := r.look()
-		if !asleep {
-			continue
+	// To look takes time that the room needs itself on a busy machine.
+	const mostSeldom = 50 * time.Millisecond
+	pause := time.Millisecond
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
+		if before, asleep := r.look(); asleep {
+			if after, still := r.look(); still && after == before {
+				return true
+			}
 		}
-		if after, _ := r.look(); after == before {
-			return true
-		}
+		time.Sleep(pause)
+		pause = min(2*pause, mostSeldom)
 	}
 	return false
 }
 
 // A Rest adds up how long a room has been at rest. Unlike the time that passes it does not grow
-// with the slowness of the machine, so that it tells whether an init has slept.
+// with the slowness of the machine, so that it tells whether an init has slept. It looks every now
+// and then, and may miss that much of each rest.
 type Rest struct {
 	stop chan struct{}
 	over sync.WaitGroup
@@ -106,7 +117,7 @@ func (rest *Rest) measure(r *Room) {
 		select {
 		case <-rest.stop:
 			return
-		case <-time.After(between):
+		case <-time.After(40 * time.Millisecond):
 		}
 	}
 }

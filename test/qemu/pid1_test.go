@@ -300,7 +300,7 @@ func TestAskfirst(t *testing.T) {
 	const prompt = "\nPlease press Enter to activate this console. "
 	g := boot(t, qemu.Machine{Serial: 2},
 		"::askfirst:-/bin/sh\nttyS1::askfirst:-/bin/sh\n::once:/t/script\n", `
-until readlink /proc/1/fd/* | grep -q ttyS1; do sleep 1; done # it waits for Enter there
+until ls -l /proc/1/fd | grep -q ttyS1; do sleep 1; done # it waits for Enter there
 for p in /proc/[0-9]*; do
 	read -r pid comm state parent rest <$p/stat && [ "$parent" = 1 ] && echo mark child $comm
 done
