@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,7 +33,13 @@ func TestMain(m *testing.M) {
 		var run func() error
 		switch os.Args[1] {
 		case asStarter:
-			run = func() error { return startChildren(2000) }
+			run = func() error {
+				n, err := strconv.Atoi(os.Args[2])
+				if err != nil {
+					return err
+				}
+				return startChildren(n)
+			}
 		case asCrasher:
 			run = func() error { return crashOnce(os.Args[2]) }
 		case asHeir:
@@ -92,7 +99,11 @@ func everywhere(t *testing.T, args []string, check func(t *testing.T, output str
 // Children share this process's memory until their exec. Neither the collector nor signals nor
 // other goroutines may come between, and nothing may be left of them.
 func TestChildrenUnderStress(t *testing.T) {
-	everywhere(t, []string{asStarter}, func(*testing.T, string) {})
+	n := 2000
+	if testing.Short() {
+		n = 300
+	}
+	everywhere(t, []string{asStarter, strconv.Itoa(n)}, func(*testing.T, string) {})
 }
 
 // What PID 1 has inherited beyond standard input and output does not come to its children.
@@ -258,7 +269,7 @@ func startBurst(k *Kernel, n int) (heap uint64, err error) {
 	for i := range n {
 		kind := kinds[i%len(kinds)]
 		pid, err := k.Spawn(&kernel.Command{
-			Paths: []string{kind.path}, Argv: []string{"x", kind.arg}, Env: os.Environ(),
+			Paths: []string{kind.path}, Argv: []string{kind.path, kind.arg}, Env: os.Environ(),
 		})
 		if err != nil {
 			return 0, err

@@ -37,7 +37,9 @@ type refusal struct {
 // came with Linux 5.1 and later are the same on all architectures.
 func Kernels() []Kernel {
 	return []Kernel{
-		// The oldest that Go runs on; elsewhere than on amd64 and arm, the oldest there is.
+		// The oldest that Go runs on; elsewhere than on amd64 and arm, the oldest there is. On
+		// arm programs made with Go do not run on this one: they go by the release that
+		// uname(2) tells, and then insist on calls of 5.1.
 		{Version: "3.2", last: oldest()},
 		// The last without fsopen(2), fsmount(2) and clone3(2).
 		{Version: "5.1", last: unix.SYS_IO_URING_REGISTER},

@@ -150,3 +150,32 @@ exec /sbin/poweroff
 		})
 	}
 }
+
+// Children share init's memory until their exec, by code that each architecture has in a form of
+// its own. On arm64 the test of internal/linux that puts it under stress runs in a guest.
+func TestChildrenUnderStress(t *testing.T) {
+	const program = "t/linux.test"
+	path := filepath.Join(t.TempDir(), "linux.test")
+	cmd := exec.Command("go", "test", "-c", "-o", path, "../../internal/linux")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=arm64")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	g := boot(t, qemu.Machine{
+		Arch: "arm64", Memory: 512,
+		Files: []qemu.File{{Path: program, Perm: 0o755, Source: path}},
+	}, "::once:/t/script\n", `
+for kernel in "this kernel" "Linux 3.2"; do
+	/t/linux.test -test.short -test.run "^TestChildrenUnderStress$/^$kernel$" >/run/out 2>&1
+	echo mark "$kernel" $?
+	cat /run/out
+done
+exec /sbin/poweroff
+`)
+	g.Expect("Requesting system poweroff\r\n")
+	g.WantPowerOff()
+	want := []string{"this kernel 0", "Linux 3.2 0"}
+	if got := marks(g); !slices.Equal(got, want) {
+		g.Fatalf("exit statuses:\n got %q\nwant %q", got, want)
+	}
+}
