@@ -24,6 +24,9 @@ func arrows() map[string][]string {
 		"internal/linux":     {"internal/kernel"},
 		"internal/simkernel": {"internal/kernel"},
 
+		"internal/actor":          {"internal/kernel", "internal/nearest"},
+		"internal/actor/simactor": {"internal/actor", "internal/kernel", "internal/simkernel"},
+
 		"internal/nearest":          {},
 		"internal/mountinfo":        {},
 		"internal/utmp":             {},
@@ -137,7 +140,7 @@ func linked(t *testing.T) []listed {
 // TestArrowsPointOneWay: each room imports what its row allows.
 func TestArrowsPointOneWay(t *testing.T) {
 	rows := arrows()
-	rooms := append(linked(t), list(t, nil, "./internal/simkernel")...)
+	rooms := append(linked(t), list(t, nil, "./internal/simkernel", "./internal/actor/...")...)
 	if len(rooms) < len(rows) {
 		t.Errorf("rooms: got %d, want %d at least", len(rooms), len(rows))
 	}
@@ -163,7 +166,9 @@ func TestArrowsPointOneWay(t *testing.T) {
 // is given.
 func TestWhoChoosesTheKernel(t *testing.T) {
 	chooses := func(room string) bool {
-		for _, prefix := range []string{"cmd/", "internal/scenario", "test/", "initramfs/"} {
+		for _, prefix := range []string{
+			"cmd/", "internal/actor/", "internal/scenario", "test/", "initramfs/",
+		} {
 			if strings.HasPrefix(room, prefix) {
 				return true
 			}

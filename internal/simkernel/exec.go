@@ -136,7 +136,10 @@ func (m *Machine) loadTime(p *Program) time.Duration {
 
 // load makes p load a program, and run it then.
 func (m *Machine) load(p *process, img *image) {
-	p.lead.argv = img.argv
+	p.lead.argv, p.lead.self = img.argv, nil
+	if img.env != nil {
+		p.lead.self = &self{environ: img.env}
+	}
 	p.frames = nil
 	p.frame = frame{steps: loading, image: img}
 }

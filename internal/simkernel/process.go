@@ -47,6 +47,7 @@ type process struct {
 	ns         *pidNamespace
 	rare       *rare // nil: nothing of it
 	argv       []string
+	self       *self // nil: nothing of it
 	cmd        *kernel.Command
 	signal     signalFlags
 	exitSignal uint8 // what its parent is sent
@@ -397,7 +398,7 @@ func (m *Machine) leaveGroup(p *process) {
 type Process struct {
 	PID, PPID, PGID, SID kernel.PID
 	State                State
-	// Name is the last part of Argv[0].
+	// Name is the one that it has given itself, else the last part of Argv[0].
 	Name string
 	Argv []string
 	// Command is what PID 1 started it by, else nil.
@@ -469,8 +470,19 @@ func (m *Machine) look(p *process) Process {
 	return v
 }
 
-// name is the last part of the program's name, without the dash of a login shell.
+// name is the one that the process has given itself, else its program's.
 func (p *process) name() string {
+	if s := p.self; s != nil && s.name != "" {
+		return s.name
+	}
+	return p.program()
+}
+
+// isNamed reports whether a name is the one that the process has given itself, or its program's.
+func (p *process) isNamed(name string) bool { return p.name() == name || p.program() == name }
+
+// program is the last part of the program's name, without the dash of a login shell.
+func (p *process) program() string {
 	if len(p.argv) == 0 {
 		return "pid " + strconv.Itoa(int(p.pid))
 	}

@@ -400,7 +400,7 @@ func (s Run) do(m *Machine, p *process) verdict {
 }
 
 func (s Exec) do(m *Machine, p *process) verdict {
-	img, e := m.execvp(pathSearch(s.Argv[0], nil), s.Argv, nil)
+	img, e := m.execvp(pathSearch(s.Argv[0], nil), s.Argv, p.lead.environ())
 	if e != 0 {
 		m.exit(p, 127<<8)
 		return gone
@@ -445,7 +445,7 @@ func (s Fault) do(m *Machine, p *process) verdict {
 // sendNamed sends a signal to all processes of a name.
 func (m *Machine) sendNamed(name string, sig kernel.Signal) {
 	for p := m.all.first; p != nil; p = p.nextAll {
-		if p != m.init && p.name() == name {
+		if p != m.init && p.isNamed(name) {
 			m.send(p, sig, false)
 		}
 	}

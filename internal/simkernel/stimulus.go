@@ -100,7 +100,7 @@ type Thaw struct{ Name string }
 
 func (a Thaw) act(m *Machine) {
 	for p := m.all.first; p != nil; p = p.nextAll {
-		if p.state == Uninterruptible && p.name() == a.Name {
+		if p.state == Uninterruptible && p.isNamed(a.Name) {
 			p.frame.until = m.now
 			m.wake(p)
 		}

@@ -116,7 +116,7 @@ func New(t TB, s Setup) *World {
 	if programs == nil {
 		programs = make(map[string]simkernel.Program)
 	}
-	programs["/bin/actor"] = Actor()
+	programs["/bin/actor"] = actorProgram()
 	// The time it takes would count as blocking.
 	programs[initPath] = simkernel.Program{Load: time.Nanosecond}
 	s.Files, s.Programs = files, programs
