@@ -70,7 +70,7 @@ func scripts() []script {
 		{Name: "looks", Words: "say look, pause", Send: []syscall.Signal{15}},
 		{Name: "named", Words: "as somebody, say look, pause", Send: []syscall.Signal{1}},
 		{Name: "named twice", Words: "as somebody, as else, say look, pause", Send: []syscall.Signal{2}},
-		{Name: "harmless", Words: "say look, sleep 200ms, exit 4", Send: []syscall.Signal{17, 18, 23, 28}},
+		{Name: "harmless", Words: "say look, pause", Send: []syscall.Signal{17, 18, 23, 28, 15}},
 		{
 			Name: "ignores", Words: "ignore TERM HUP 40, say look, pause",
 			Send: []syscall.Signal{15, 1, 40, 10},

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rebound-init/rebound/internal/actor/simactor"
 	"github.com/rebound-init/rebound/internal/kernel"
-	"github.com/rebound-init/rebound/internal/pid1/pid1test"
 	"github.com/rebound-init/rebound/internal/scenario"
 	"github.com/rebound-init/rebound/internal/simkernel"
 )
@@ -94,7 +94,7 @@ func commands() map[string]simkernel.Program {
 		return simkernel.Program{Steps: []simkernel.Step{simkernel.Kill{PID: 1, Signal: sig}}}
 	}
 	return map[string]simkernel.Program{
-		scenario.ActorPath: pid1test.Actor(),
+		scenario.ActorPath: simactor.Program(),
 		// The time it takes would count as waiting of PID 1.
 		scenario.InitPath: {Load: time.Nanosecond},
 		"/sbin/reboot":    ask(kernel.SIGTERM),
