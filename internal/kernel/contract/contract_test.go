@@ -165,7 +165,7 @@ func real(t *testing.T, c contract.Check, words ...string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	limit := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	limit := time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() })
 	defer limit.Stop()
 	_ = cmd.Wait() // the status says more
 	got := kernel.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus))

@@ -95,7 +95,7 @@ func unattended(m qemu.Machine, console io.Writer) error {
 	}
 	defer vm.Kill()
 	// QEMU ends itself by the limit; the rest is for a QEMU that does not.
-	end, err := vm.Wait(m.Limit + 10*time.Second)
+	end, err := vm.Wait(m.Limit + time.Minute)
 	if err != nil {
 		return err
 	}
