@@ -289,6 +289,7 @@ func TestLostLines(t *testing.T) {
 		Config: simkernel.Config{
 			Files: map[string]string{pid1.InittabPath: "bad\n"}, Until: time.Hour,
 			Terminals: map[string]simkernel.Terminal{"/dev/ttyS0": {Stopped: true, Buffer: 10}},
+			Cmdline:   "log_buf_len=1M", // else the log overwrites the oldest
 		},
 	})
 	const from, step, to = time.Second, time.Second, time.Second * restarts

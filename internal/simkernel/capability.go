@@ -5,12 +5,18 @@ type Capabilities uint64
 
 // The capabilities that the model asks for, with the numbers of include/uapi/linux/capability.h.
 const (
+	CapChown       Capabilities = 1 << 0
+	CapDACOverride Capabilities = 1 << 1
+	CapFowner      Capabilities = 1 << 3
 	CapKill        Capabilities = 1 << 5
 	CapSetuid      Capabilities = 1 << 7
 	CapNetAdmin    Capabilities = 1 << 12
+	CapSysChroot   Capabilities = 1 << 18
 	CapSysAdmin    Capabilities = 1 << 21
 	CapSysBoot     Capabilities = 1 << 22
 	CapSysResource Capabilities = 1 << 24
+	CapMknod       Capabilities = 1 << 27
+	CapSyslog      Capabilities = 1 << 34
 
 	everyCapability Capabilities = 1<<41 - 1
 )

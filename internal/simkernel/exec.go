@@ -57,18 +57,17 @@ func (m *Machine) executable(path string) (*Program, kernel.Errno) {
 	if path == "" {
 		return nil, kernel.ENOENT
 	}
-	path = m.abs(path)
-	if p := m.programs[path]; p != nil {
-		if p.NotExecutable {
-			return nil, syscall.EACCES
-		}
-		return p, 0
-	}
-	if e := m.lookup(path); e != 0 {
+	p := m.caller()
+	at, e := m.walk(p, path, followLast)
+	switch {
+	case e != 0:
 		return nil, e
+	case at.node.program == nil || !m.permitted(p, at.node, mayExec) ||
+		at.mnt.flags&syscall.MS_NOEXEC != 0:
+		// A directory, a device, or a file without the permission.
+		return nil, syscall.EACCES
 	}
-	// A directory, a device, or a file without the permission.
-	return nil, syscall.EACCES
+	return at.node.program, 0
 }
 
 // newImage is the program with its arguments. A shell that is told to exec another program becomes

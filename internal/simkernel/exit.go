@@ -30,7 +30,7 @@ func (m *Machine) doExit(t *process) {
 		if p.session.leader == p {
 			m.leaveTerminal(p)
 		}
-		p.stdio = nil
+		p.stdio, p.fs = nil, nil
 		if p.ns.init == p && p != m.init {
 			m.zapPIDNamespace(t)
 			t.frame.steps = []Step{zapStep{}}
@@ -62,6 +62,7 @@ func (m *Machine) exitNotify(t *process) {
 	}
 	t.stdio = nil
 	m.setState(t, Zombie)
+	m.reapLazy()
 	if t != p {
 		m.releaseThread(t)
 	}

@@ -7,17 +7,6 @@ import (
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
-// openFile is an open file description.
-type openFile struct {
-	path     string
-	tty      *terminal // or nil: /dev/null, a plain file or a directory
-	life     int       // of tty when it was opened
-	data     *file     // a plain file
-	off      int
-	dir      bool
-	nonblock bool
-}
-
 // stdio is what a process has as descriptors 0, 1 and 2. It is never changed, so children share it.
 type stdio [3]*openFile
 
@@ -100,40 +89,21 @@ func (m *Machine) closeFD(fd kernel.FD) {
 		return
 	}
 	m.fds[fd] = nil
+	if r := d.file.log; r != nil {
+		m.closeKmsg(m.init, r)
+	}
 	if t := d.file.tty; t != nil {
 		t.watchers = slices.DeleteFunc(t.watchers, func(w *descriptor) bool { return w == d })
 	}
 	if fd < 3 {
 		m.setStdio(int(fd), nil)
 	}
+	m.reapLazy()
 }
 
 // openFor opens a path for reading and writing, for a process.
 func (m *Machine) openFor(p *process, path string) (*openFile, kernel.Errno) {
-	abs := m.abs(path)
-	if abs == "/dev/tty" {
-		if p == nil || p.session.tty == nil {
-			return nil, syscall.ENXIO // tty(4)
-		}
-		abs = p.session.tty.path
-	}
-	if t := m.terminals[abs]; t != nil {
-		if t.OpenErr != 0 {
-			return nil, t.OpenErr
-		}
-		return &openFile{path: abs, tty: t, life: t.life}, 0
-	}
-	if e := m.lookup(abs); e != 0 {
-		return nil, e
-	}
-	f := m.files[abs]
-	if f == nil {
-		return nil, kernel.EISDIR
-	}
-	if f.null {
-		return &openFile{path: abs}, 0
-	}
-	return &openFile{path: abs, data: f}, 0
+	return m.open(p, path, syscall.O_RDWR, 0)
 }
 
 func (k *pid1Calls) Open(path string) (kernel.FD, error) {
@@ -156,7 +126,7 @@ func (k *pid1Calls) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, erro
 	if e != 0 {
 		return -1, e
 	}
-	if d.file.data != nil {
+	if n := d.file.at.node; n != nil && n.kind == kindFile {
 		// A file that is opened anew would be written from its start: internal/linux
 		// copies the descriptor instead, and both have one offset.
 		return k.m.install(d.file, 3), nil
@@ -206,7 +176,7 @@ func (k *pid1Calls) FillStdio() {
 		}
 		f, e := m.openFor(m.init, "/dev/null")
 		if e != 0 {
-			f = &openFile{path: "/", dir: true}
+			f = &openFile{at: m.fs.root, path: "/", dir: true, reads: true}
 		}
 		m.setFD(fd, f)
 	}
@@ -230,6 +200,8 @@ func (f *openFile) dead() bool { return f.tty != nil && f.tty.life != f.life }
 // poll reports whether a read or a write would not wait.
 func (f *openFile) poll(what kernel.Direction) bool {
 	switch {
+	case f.log != nil && what == kernel.In:
+		return f.log.ready()
 	case f.tty == nil || f.dead():
 		return true
 	case what == kernel.In:
@@ -237,17 +209,6 @@ func (f *openFile) poll(what kernel.Direction) bool {
 	default:
 		return f.tty.room() > 0
 	}
-}
-
-// write writes to what is no terminal: a plain file, or /dev/null.
-func (f *openFile) write(b []byte) int {
-	if d := f.data; d != nil {
-		for len(d.content) < f.off+len(b) {
-			d.content = append(d.content, 0)
-		}
-		f.off += copy(d.content[f.off:], b)
-	}
-	return len(b)
 }
 
 // Read reads what there is. On descriptors 0 to 2 it looks first, as internal/linux does, for those
@@ -262,13 +223,10 @@ func (k *pid1Calls) Read(fd kernel.FD, b []byte) (int, error) {
 	}
 	f := d.file
 	switch {
-	case f.dir:
-		return 0, kernel.EISDIR
-	case f.data != nil:
-		n := copy(b, f.data.content[min(f.off, len(f.data.content)):])
-		f.off += n
-		return n, nil
-	case f.tty == nil || f.dead():
+	case f.tty == nil:
+		n, e := k.m.read(k.m.init, f, b)
+		return n, asError(e)
+	case f.dead():
 		return 0, nil
 	case len(f.tty.in) == 0:
 		return 0, kernel.EAGAIN
@@ -301,7 +259,8 @@ func (k *pid1Calls) Write(fd kernel.FD, b []byte) (int, error) {
 	case f.dead():
 		return 0, kernel.EIO
 	case f.tty == nil:
-		return f.write(b), nil
+		n, e := m.write(m.init, f, b)
+		return n, asError(e)
 	case len(b) > 0 && f.tty.room() <= 0:
 		return 0, kernel.EAGAIN
 	}
@@ -340,6 +299,9 @@ func (k *pid1Calls) Watch(fd kernel.FD, what kernel.Direction) error {
 		return e
 	}
 	d.watched[what] = true
+	if r := d.file.log; r != nil {
+		r.watcher = d
+	}
 	if d.file.poll(what) {
 		m.ready = append(m.ready, readiness{d, what})
 	}

@@ -1,228 +1,213 @@
 package simkernel
 
 import (
-	"path"
-	"strings"
 	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
-// file is a plain file, or /dev/null.
-type file struct {
-	content   []byte
-	null      bool
-	untrusted bool
-}
-
+// setUpFiles makes the files that a machine has from the start.
 func (m *Machine) setUpFiles() {
-	m.files = make(map[string]*file, len(m.cfg.Files)+len(m.cfg.Dirs)+1)
-	m.files["/dev/null"] = &file{null: true}
+	m.nodes = make([]node, 2*(len(m.cfg.Files)+len(m.cfg.Programs))+chunk)
+	m.setUpMounts()
+	if len(m.cfg.Mounts) == 0 {
+		m.furnishDev(m.plant("/dev", kindDir, 0o755).node)
+	}
 	for p, text := range m.cfg.Files {
-		m.files[p] = &file{content: []byte(text)}
+		at := m.plant(p, kindFile, 0o644)
+		if at.node.fs.disk == nil || at.node.length() == 0 {
+			at.node.text = text
+		}
 	}
 	for _, d := range m.cfg.Dirs {
-		m.files[d] = nil
+		m.plant(d, kindDir, 0o755)
 	}
-	m.programs = make(map[string]*Program, len(m.cfg.Programs)+1)
 	for p, prog := range m.cfg.Programs {
-		m.programs[p] = &prog
+		m.plantProgram(p, &prog)
 	}
-	if m.programs[shellPath] == nil && !m.cfg.NoShell {
-		m.programs[shellPath] = &Program{Shell: true}
+	if !m.cfg.NoShell {
+		if m.plant(shellPath, kindFile, 0o755).node.program == nil {
+			m.plantProgram(shellPath, shell)
+		}
 	}
 }
 
-// abs is a path without dots and from the root.
-func (m *Machine) abs(p string) string {
-	if len(p) == 0 || p[0] != '/' {
-		p = m.cwd + "/" + p
-	} else if !strings.Contains(p, "/.") && !strings.Contains(p, "//") {
-		return p
-	}
-	return path.Clean(p)
-}
+// shell is the program behind shellPath if the configuration names no other.
+var shell = &Program{Shell: true}
 
-// lookup says whether there is something at an absolute path: 0, ENOENT or ENOTDIR.
-func (m *Machine) lookup(p string) kernel.Errno {
-	if p == "/" || m.something(p) || m.isDir(p) {
-		return 0
-	}
-	for d := path.Dir(p); d != "/"; d = path.Dir(d) {
-		if m.something(d) && !m.isDir(d) {
-			return syscall.ENOTDIR
-		}
-	}
-	return kernel.ENOENT
-}
-
-func (m *Machine) something(p string) bool {
-	if _, ok := m.files[p]; ok {
-		return true
-	}
-	return m.programs[p] != nil || m.terminals[p] != nil
-}
-
-// isDir reports whether p is a directory: because it was said to be one, or because something is
-// in it.
-func (m *Machine) isDir(p string) bool {
-	if m.dirs == nil {
-		m.dirs = map[string]bool{"/": true}
-		for q, f := range m.files {
-			if f == nil {
-				m.dirs[q] = true
-			}
-			m.addDirs(q)
-		}
-		for q := range m.programs {
-			m.addDirs(q)
-		}
-		for q := range m.terminals {
-			m.addDirs(q)
-		}
-	}
-	return m.dirs[p]
-}
-
-// addDirs enters the directories that q is in.
-func (m *Machine) addDirs(q string) {
-	for {
-		i := strings.LastIndexByte(q, '/')
-		if i <= 0 || m.dirs[q[:i]] {
-			return
-		}
-		q = q[:i]
-		m.dirs[q] = true
+func (m *Machine) plantProgram(path string, prog *Program) {
+	n := m.plant(path, kindFile, 0o755).node
+	n.program = prog
+	n.mode = 0o755
+	if prog.NotExecutable {
+		n.mode = 0o644
 	}
 }
 
-// changed says that something was made or removed.
-func (m *Machine) changed() { m.dirs = nil }
+// caller is the process that runs: one of the programs, or PID 1.
+func (m *Machine) caller() *process {
+	if m.current != nil {
+		return m.current
+	}
+	return m.init
+}
 
-// read returns a file's bytes.
-func (m *Machine) read(p string) (*file, kernel.Errno) {
-	p = m.abs(p)
-	if f := m.files[p]; f != nil {
-		if len(f.content) > kernel.MaxFile {
-			return nil, kernel.EFBIG
-		}
-		return f, 0
+// readFile returns a file's bytes, a copy.
+func (m *Machine) readFile(p *process, path string, flags walkFlags) (*node, []byte, kernel.Errno) {
+	at, e := m.walk(p, path, flags)
+	if e != 0 {
+		return nil, nil, e
 	}
-	if e := m.lookup(p); e != 0 {
-		return nil, e
+	n := at.node
+	switch {
+	case n.kind == kindDir:
+		return n, nil, kernel.EISDIR
+	case n.kind == kindLink:
+		return n, nil, syscall.ELOOP
+	case n.kind != kindFile:
+		return n, nil, 0 // a device: there is nothing to read
+	case !m.permitted(p, n, mayRead):
+		return n, nil, syscall.EACCES
+	case n.fs.virtual != nil:
+		text, e := n.fs.virtual.read(m, p, n.target)
+		return n, []byte(text), e
+	case n.length() > kernel.MaxFile:
+		return n, nil, kernel.EFBIG
 	}
-	if m.isDir(p) {
-		return nil, kernel.EISDIR
-	}
-	// A program or a terminal: there is nothing to read.
-	return &file{}, 0
+	return n, n.load(), 0
 }
 
 func (k *pid1Calls) ReadFile(p string) ([]byte, error) {
 	if e := k.enter(callReadFile); e != 0 {
 		return nil, e
 	}
-	f, e := k.m.read(p)
+	_, b, e := k.m.readFile(k.m.init, p, followLast)
 	if e != 0 {
 		return nil, e
 	}
-	return append([]byte(nil), f.content...), nil
+	return b, nil
 }
 
 func (k *pid1Calls) ReadTrusted(p string) ([]byte, error) {
 	if e := k.enter(callReadTrusted); e != 0 {
 		return nil, e
 	}
-	f, e := k.m.read(p)
-	if e == 0 && f.untrusted {
+	n, b, e := k.m.readFile(k.m.init, p, noFollow)
+	if e == 0 && (n.kind != kindFile || n.uid != 0 || n.mode&0o022 != 0) {
 		e = kernel.EPERM
 	}
 	if e != 0 {
 		return nil, e
 	}
-	return append([]byte(nil), f.content...), nil
+	return b, nil
 }
 
 func (k *pid1Calls) Exists(p string) bool {
 	k.enter(callExists)
-	return k.m.lookup(k.m.abs(p)) == 0
+	_, e := k.m.walk(k.m.init, p, followLast)
+	return e == 0
 }
 
 func (k *pid1Calls) Remove(p string) error {
 	if e := k.enter(callRemove); e != 0 {
 		return e
 	}
-	p = k.m.abs(p)
-	if e := k.m.lookup(p); e != 0 {
-		return e
+	m := k.m
+	if at, e := m.walk(m.init, p, noFollow); e == 0 && at.node.tty != nil {
+		delete(m.terminals, at.node.tty.path)
 	}
-	if k.m.isDir(p) {
-		return kernel.EISDIR
-	}
-	k.m.remove(p)
-	return nil
-}
-
-func (m *Machine) remove(p string) {
-	m.changed()
-	delete(m.files, p)
-	delete(m.programs, p)
-	delete(m.terminals, p)
+	return asError(m.unlink(m.init, p, false))
 }
 
 func (k *pid1Calls) WriteAt(p string, b []byte, off int64) error {
 	if e := k.enter(callWriteAt); e != 0 {
 		return e
 	}
-	f, e := k.m.read(p)
-	if e != 0 {
+	m := k.m
+	f, e := m.open(m.init, p, syscall.O_WRONLY, 0)
+	switch {
+	case e != 0:
 		return e
-	}
-	if off == kernel.AtEnd {
-		off = int64(len(f.content))
-	}
-	if off < 0 {
+	case off < 0 && off != kernel.AtEnd:
 		return kernel.EINVAL
+	case f.tty != nil:
+		return nil
 	}
-	for int64(len(f.content)) < off+int64(len(b)) {
-		f.content = append(f.content, 0)
-	}
-	copy(f.content[off:], b)
-	return nil
+	f.off, f.appends = off, off == kernel.AtEnd
+	_, e = m.write(m.init, f, b)
+	return asError(e)
 }
 
 func (k *pid1Calls) Chdir(dir string) error {
 	if e := k.enter(callChdir); e != 0 {
 		return e
 	}
-	p := k.m.abs(dir)
-	if e := k.m.lookup(p); e != 0 {
+	return asError(k.m.chdir(k.m.init, dir))
+}
+
+// chdir is chdir(2). The children of before stay where they are.
+func (m *Machine) chdir(p *process, dir string) kernel.Errno {
+	at, e := m.walk(p, dir, wantDir)
+	switch {
+	case e != 0:
 		return e
+	case !m.permitted(p, at.node, mayExec):
+		return syscall.EACCES
 	}
-	if !k.m.isDir(p) {
-		return syscall.ENOTDIR
+	at.mnt.used = true
+	m.changeFS(p, func(s *fsState) { s.cwd = at })
+	return 0
+}
+
+// chroot is chroot(2).
+func (m *Machine) chroot(p *process, dir string) kernel.Errno {
+	at, e := m.walk(p, dir, wantDir)
+	switch {
+	case e != 0:
+		return e
+	case !p.capable(CapSysChroot):
+		return kernel.EPERM
 	}
-	k.m.cwd = p
-	return nil
+	at.mnt.used = true
+	m.changeFS(p, func(s *fsState) { s.root = at })
+	return 0
+}
+
+// changeFS changes what a process has of files, and not what it shares that with.
+func (m *Machine) changeFS(p *process, how func(s *fsState)) {
+	s := *m.fsOf(p)
+	how(&s)
+	if p.lead == m.init {
+		m.fs = &s
+	}
+	p.lead.fs = &s
+	m.reapLazy()
 }
 
 // Cwd is PID 1's working directory.
-func (m *Machine) Cwd() string { return m.cwd }
+func (m *Machine) Cwd() string {
+	path, _ := m.pathOf(m.fs.root, m.fs.cwd)
+	return path
+}
 
 // File returns the text of a file, and whether there is one.
 func (m *Machine) File(p string) (string, bool) {
-	f := m.files[p]
-	if f == nil {
+	at, e := m.walk(nil, p, followLast)
+	if e != 0 || at.node.kind != kindFile {
 		return "", false
 	}
-	return string(f.content), true
+	if v := at.node.fs.virtual; v != nil {
+		text, e := v.read(m, m.init, at.node.target)
+		return text, e == 0
+	}
+	return string(at.node.load()), true
 }
 
 // The actions on files. WriteFile is a step, too.
 type (
 	// WriteFile gives a file a new text, as a rename of a new file over it does.
 	WriteFile struct{ Path, Text string }
-	// RemoveFile removes a file, a program or a device.
+	// RemoveFile removes a file, a program, a device or a directory with all that is in it.
 	RemoveFile struct{ Path string }
 	// MakeDir makes a directory, in the place of whatever was there.
 	MakeDir struct{ Path string }
@@ -235,27 +220,90 @@ type (
 	Distrust struct{ Path string }
 )
 
-func (a RemoveFile) act(m *Machine) { m.remove(a.Path) }
+func (a RemoveFile) act(m *Machine) {
+	if at, e := m.walk(nil, a.Path, noFollow); e == 0 {
+		m.removeAll(at.node)
+	}
+}
+
+func (m *Machine) removeAll(n *node) {
+	if n.parent == nil || n.fs.virtual != nil {
+		return
+	}
+	for n.first != nil {
+		m.removeAll(n.first)
+	}
+	if n.tty != nil {
+		delete(m.terminals, n.tty.path)
+	}
+	m.drop(n)
+}
 
 func (a WriteFile) act(m *Machine) {
-	m.changed()
-	m.files[a.Path] = &file{content: []byte(a.Text)}
+	if at, e := m.walk(nil, a.Path, noFollow); e == 0 && at.node.kind == kindDir {
+		m.removeAll(at.node)
+	}
+	m.replace(a.Path, a.Text)
 }
 
-func (a Install) act(m *Machine) {
-	m.changed()
-	m.programs[a.Path] = &a.Program
+// replace puts a new plain file in the place of what is there. It is not asked who may.
+func (m *Machine) replace(path, text string) kernel.Errno {
+	at, e := m.walk(nil, path, noFollow)
+	if e == 0 && at.node.kind == kindLink {
+		at, e = m.walk(nil, path, followLast)
+	}
+	switch {
+	case e == 0 && at.node.fs.virtual != nil:
+		return at.node.fs.virtual.write(m, m.init, at.node.target, text)
+	case e == 0 && at.node.kind != kindFile:
+		return kernel.EISDIR
+	case e == 0 && !at.writable():
+		return syscall.EROFS
+	}
+	mode, prog := uint16(0o644), (*Program)(nil)
+	if e == 0 {
+		prog = at.node.program
+		dir := place{at.mnt, at.node.parent}
+		name := at.node.name
+		m.drop(at.node)
+		at = place{dir.mnt, m.enter(dir.node, name, stored{kind: kindFile, mode: mode})}
+	} else {
+		m.plant(path[:len(path)-len(base(path))], kindDir, 0o755)
+		n, e := m.create(nil, path, stored{kind: kindFile, mode: mode})
+		if e != 0 {
+			return e
+		}
+		at.node = n
+	}
+	at.node.program = prog
+	if at.node.fs.disk == nil && at.node.fs.size == 0 {
+		at.node.text = text
+		at.node.fs.used += blocks(int64(len(text)))
+		return 0
+	}
+	_, e = m.store(at.node, 0, []byte(text), int64(len(text)))
+	return e
 }
+
+// base is the last part of a path.
+func base(path string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' {
+			return path[i+1:]
+		}
+	}
+	return path
+}
+
+func (a Install) act(m *Machine) { m.plantProgram(a.Path, &a.Program) }
 
 func (a MakeDir) act(m *Machine) {
-	m.remove(a.Path)
-	m.files[a.Path] = nil
+	RemoveFile(a).act(m)
+	m.plant(a.Path, kindDir, 0o755)
 }
 
 func (a Distrust) act(m *Machine) {
-	if f := m.files[a.Path]; f != nil {
-		own := *f
-		own.untrusted = true
-		m.files[a.Path] = &own
+	if at, e := m.walk(nil, a.Path, followLast); e == 0 {
+		at.node.mode |= 0o022
 	}
 }

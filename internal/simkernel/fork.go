@@ -55,7 +55,7 @@ func (m *Machine) clone(t *process, args cloneArgs) (*process, kernel.Errno) {
 	}
 	m.joinGroup(p, of.group)
 	m.setCred(p, t.cred)
-	p.argv, p.self, p.stdio = of.argv, of.self, t.stdio
+	p.argv, p.self, p.stdio, p.fs = of.argv, of.self, t.stdio, of.fs
 	p.blocked, p.ignored, p.handlers = t.blocked, of.ignored, of.handlers
 	const inherited = signalCore | signalUnderSubreaper | signalNoCldStop | signalNoCldWait
 	p.signal = of.signal & inherited

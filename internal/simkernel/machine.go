@@ -34,6 +34,11 @@ type Config struct {
 	// unless NoShell says it is not.
 	Programs map[string]Program
 	NoShell  bool
+	// Mounts are mounted before PID 1 runs, from Disks or the kernel's own. The first of them
+	// may be the root; all else of this configuration is put onto what is mounted.
+	Mounts []Mount
+	// Disks are the disks. They keep what was written to them for the next machine.
+	Disks []*Disk
 	// Terminals are the devices that can be opened, by absolute path.
 	Terminals map[string]Terminal
 	// Console is the device behind /dev/console: /dev/ttyS0 if empty. "none" is no console:
@@ -54,6 +59,8 @@ type Config struct {
 	Threads [][]Step
 	// Cmdline is the kernel command line.
 	Cmdline string
+	// MagicSysrq is a kernel with /proc/sysrq-trigger.
+	MagicSysrq bool
 	// Epoch is the time of day at boot: 1970 if zero.
 	Epoch time.Time
 	// PIDMax is kernel.pid_max; 32768 if zero.
@@ -114,18 +121,32 @@ type Machine struct {
 	stdio *stdio
 	waits []Blocked
 
-	files     map[string]*file
-	dirs      map[string]bool // what is a directory; nil: to be found out
-	programs  map[string]*Program
+	// Files.
+	nodes       []node // not yet used
+	mounts      []*mount
+	rootMount   *mount
+	fs          *fsState // PID 1's
+	singles     []*superblock
+	anonymous   uint16        // file systems without a device
+	lazy        []*superblock // unmounted, and still open
+	disks       []*Disk
+	backings    []backing
+	swapAreas   []*swapArea
+	swaps       int // that there ever were
+	works       []*ioWait
+	writerAwake bool
+
 	terminals map[string]*terminal
 	console   *terminal
-	sysctls   map[string]string
-	mounts    []kernel.Mount
+	knobs     map[string]string // those that are not at their defaults
+	procTexts map[string]string // files of proc that a test has made
 	whens     map[string][]*whenLine
 
-	log      []LogLine
+	ring         logRing
+	devkmsg      devkmsgMode
+	devkmsgFixed bool // by the command line
+
 	loopback bool
-	cwd      string
 	wallJump time.Duration
 
 	cad       bool
@@ -163,15 +184,16 @@ func New(cfg Config) *Machine {
 	if cfg.Epoch.IsZero() {
 		cfg.Epoch = time.Unix(0, 0).UTC()
 	}
-	m := &Machine{cfg: cfg, cad: true, syncTime: cfg.SyncTime, cwd: "/"}
+	m := &Machine{cfg: cfg, cad: true, syncTime: cfg.SyncTime}
 	if cfg.Seed != 0 {
 		m.rng = rand.New(rand.NewPCG(cfg.Seed, 0))
 	}
 	m.pids.max = cfg.PIDMax
 	m.nested = make(map[kernel.PID]*pidNamespace)
+	m.setUpKnobs()
+	m.setUpDisks()
 	m.setUpFiles()
 	m.setUpTerminals()
-	m.setUpProc()
 	m.setUpProcesses()
 	return m
 }

@@ -31,6 +31,7 @@ type process struct {
 	pid     kernel.PID // its number in the machine's namespace
 	lead    *process   // the first thread of the process
 	state   State
+	errno   uint8 // of the last step that concerned files
 	flags   taskFlags
 	turn    uint32 // changes whenever it stops waiting
 	own     sigset // pending, sent to this thread alone
@@ -49,6 +50,7 @@ type process struct {
 	argv       []string
 	self       *self // nil: nothing of it
 	cmd        *kernel.Command
+	fs         *fsState
 	signal     signalFlags
 	exitSignal uint8 // what its parent is sent
 	stopCode   uint8 // by what it was stopped, if its parent was not yet told by wait4
@@ -128,6 +130,7 @@ type rare struct {
 	failed      *kernel.StartError
 	vfork       *process // what waits until this process executes or ends
 	deathSignal kernel.Signal
+	errno       uint8 // the last of several steps
 }
 
 // more makes p's rare things.
@@ -158,6 +161,7 @@ type frame struct {
 	begun bool          // until is set, or a child forked
 	until time.Duration // the end of a sleep
 	image *image        // being loaded
+	io    *ioWait       // that the step waits for
 	// What the list of steps is.
 	handler bool          // a signal handler
 	loop    bool          // a Loop's
@@ -178,7 +182,7 @@ func (p *process) step() Step {
 // next goes on to the next step.
 func (f *frame) next() {
 	f.pc++
-	f.begun, f.until, f.off = false, 0, 0
+	f.begun, f.until, f.off, f.io = false, 0, 0, nil
 }
 
 // group is a process group.
@@ -254,7 +258,7 @@ func (m *Machine) setUpProcesses() {
 	p, _ := m.newProcess(m.root)
 	m.init, m.root.init = p, p
 	p.argv = []string{"init"}
-	p.stdio = m.stdio
+	p.stdio, p.fs = m.stdio, m.fs
 	m.setCred(p, c)
 	p.signal = signalUnkillable
 	// PID 1 has neither session nor group of its own until setsid(2): both are the kernel's,

@@ -37,7 +37,7 @@ func (m *Machine) procOf(p *process, name string) (string, kernel.Errno) {
 	case "task":
 		return "", kernel.EISDIR
 	}
-	return "", kernel.ENOENT
+	return m.pidText(p, name)
 }
 
 // procTask is a file of /proc/PID/task/TID.

@@ -452,6 +452,5 @@ func (m *Machine) sendNamed(name string, sig kernel.Signal) {
 }
 
 func (s WriteFile) do(m *Machine, p *process) verdict {
-	s.act(m)
-	return done
+	return p.result(m.replace(s.Path, s.Text))
 }

@@ -1,7 +1,6 @@
 package simkernel
 
 import (
-	"path"
 	"strings"
 	"syscall"
 
@@ -29,60 +28,38 @@ func (Unlink) step()  {}
 func (SayEnv) step()  {}
 
 func (s PutText) do(m *Machine, p *process) verdict {
-	if e := m.putText(m.abs(s.Path), s.Text, s.AtEnd); e != 0 {
+	flags := syscall.O_WRONLY | syscall.O_CREAT | syscall.O_TRUNC
+	if s.AtEnd {
+		flags = syscall.O_WRONLY | syscall.O_CREAT | syscall.O_APPEND
+	}
+	f, e := m.open(p, s.Path, flags, 0o644)
+	if e == 0 && f.tty != nil {
+		return m.say(p, f, []byte(s.Text))
+	}
+	if e == 0 {
+		_, e = m.write(p, f, []byte(s.Text))
+	}
+	if e != 0 {
 		return p.complain(s.Path, e)
 	}
 	return done
 }
 
-// putText writes a file, or makes it in a directory that is there.
-func (m *Machine) putText(at, text string, atEnd bool) kernel.Errno {
-	switch e := m.lookup(at); {
-	case e == syscall.ENOTDIR:
-		return e
-	case e == 0 && m.isDir(at):
-		return kernel.EISDIR
-	case e != 0:
-		switch e := m.lookup(path.Dir(at)); {
-		case e != 0:
-			return e
-		case !m.isDir(path.Dir(at)):
-			return syscall.ENOTDIR
-		}
-	}
-	var before []byte
-	if f := m.files[at]; f != nil {
-		if f.null {
-			return 0
-		}
-		if atEnd {
-			before = f.content
-		}
-	}
-	WriteFile{at, string(before) + text}.act(m)
-	return 0
-}
-
 func (s SayFile) do(m *Machine, p *process) verdict {
-	f, e := m.read(s.Path)
+	_, text, e := m.readFile(p, s.Path, followLast)
 	if e != 0 {
 		return p.complain(s.Path, e)
 	}
-	if len(f.content) == 0 {
+	if len(text) == 0 {
 		return done
 	}
-	return p.say(strings.Split(strings.TrimSuffix(string(f.content), "\n"), "\n")...)
+	return p.say(strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")...)
 }
 
 func (s Unlink) do(m *Machine, p *process) verdict {
-	at := m.abs(s.Path)
-	if e := m.lookup(at); e != 0 {
+	if e := m.unlink(p, s.Path, false); e != 0 {
 		return p.complain(s.Path, e)
 	}
-	if m.isDir(at) {
-		return p.complain(s.Path, kernel.EISDIR)
-	}
-	m.remove(at)
 	return done
 }
 

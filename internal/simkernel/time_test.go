@@ -141,7 +141,7 @@ func TestStimuliAndFiles(t *testing.T) {
 
 func TestFileTooLarge(t *testing.T) {
 	m := New(Config{})
-	m.files["/big"] = &file{content: make([]byte, kernel.MaxFile+1)}
+	m.plant("/big", kindFile, 0o644).node.size = kernel.MaxFile + 1
 	m.Boot(func(k kernel.Kernel) int {
 		_, err := k.ReadFile("/big")
 		wantErr(t, "ReadFile", err, kernel.EFBIG)
@@ -183,7 +183,7 @@ func TestProcSettings(t *testing.T) {
 	m.Apply(SetProc{"sys/kernel/tainted", "512"})
 	m.Boot(func(k kernel.Kernel) int {
 		for name, want := range map[string]string{
-			"cmdline": "quiet panic=5\n", "sys/kernel/panic": "0\n", "sys/kernel/tainted": "512\n",
+			"cmdline": "quiet panic=5\n", "sys/kernel/panic": "5\n", "sys/kernel/tainted": "512\n",
 		} {
 			b, err := k.Proc(name)
 			wantErr(t, "Proc", err, 0)

@@ -34,9 +34,10 @@ type terminal struct {
 
 	// Output.
 	raw     []byte
-	marks   []mark // when the bytes from an offset on came
-	held    []byte // written while stopped
-	line    int    // where in raw the current line begins
+	printed []printed // the kernel's lines
+	marks   []mark    // when the bytes from an offset on came
+	held    []byte    // written while stopped
+	line    int       // where in raw the current line begins
 	stopped bool
 
 	// Input: lines with their newline; an empty one is an end of file.
@@ -50,6 +51,12 @@ type terminal struct {
 	writers    []waiter
 	watchers   []*descriptor
 	sane       int
+}
+
+// printed is a line of the kernel, which stands before what was written from an offset on.
+type printed struct {
+	off int
+	Line
 }
 
 type mark struct {
@@ -77,6 +84,10 @@ func (m *Machine) setUpTerminals() {
 		}
 		if m.terminals[consoleDevice] == nil {
 			m.terminals[consoleDevice] = t
+			m.addDevice(consoleDevice, kindChar, 0o600).tty = t
+		}
+		if at, e := m.walk(nil, consoleDevice, followLast); e == 0 {
+			at.node.device = devConsole
 		}
 		m.console = m.terminals[consoleDevice]
 	}
@@ -107,8 +118,8 @@ func (m *Machine) addTerminal(path string, t Terminal) *terminal {
 	tty := &terminal{
 		Terminal: t, path: path, stopped: t.Stopped, device: major + len(m.terminals),
 	}
-	m.changed()
 	m.terminals[path] = tty
+	m.addDevice(path, kindChar, 0o620).tty = tty
 	return tty
 }
 
@@ -123,7 +134,8 @@ type Line struct {
 // String is the line with its time in seconds.
 func (l Line) String() string { return stamp(l.At) + " " + l.Text }
 
-// Console returns what stands on the console, line by line, what was typed there included. The
+// Console returns what stands on the console, line by line, what was typed there included, without
+// the kernel's lines: Screen has those too. The
 // last line may have no newline yet. The console is what PID 1 was started on, or else the device
 // behind /dev/console.
 func (m *Machine) Console() []Line {
@@ -141,6 +153,47 @@ func (m *Machine) ConsoleText() string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// Screen is what a person sees on the console: Console with the lines of the kernel, as far as their
+// levels let them there. Where a program had not ended its line, the kernel goes on in it.
+func (m *Machine) Screen() []Line {
+	t := m.terminals[consoleDevice]
+	if t == nil {
+		return nil
+	}
+	var lines []Line
+	open := false
+	show := func(at time.Duration, text string) {
+		for part := range strings.Lines(text) {
+			if !open {
+				lines = append(lines, Line{At: at})
+			}
+			line := &lines[len(lines)-1]
+			ended := strings.HasSuffix(part, "\n")
+			line.Text += plain([]byte(strings.TrimSuffix(part, "\n")))
+			open = !ended
+		}
+	}
+	next := 0
+	for i, from := range t.marks {
+		to := len(t.raw)
+		if i+1 < len(t.marks) {
+			to = t.marks[i+1].off
+		}
+		off := from.off
+		for ; next < len(t.printed) && t.printed[next].off < to; next++ {
+			p := t.printed[next]
+			show(from.at, string(t.raw[off:max(off, p.off)]))
+			off = max(off, p.off)
+			show(p.At, p.Text+"\n")
+		}
+		show(from.at, string(t.raw[off:to]))
+	}
+	for ; next < len(t.printed); next++ {
+		show(t.printed[next].At, t.printed[next].Text+"\n")
+	}
+	return lines
 }
 
 // Transcript returns what stands on a terminal.
@@ -237,10 +290,18 @@ func (s Say) do(m *Machine, p *process) verdict {
 	}
 	b := []byte(s.Text + "\n")
 	if f.tty == nil {
-		f.write(b)
+		m.write(p, f, b)
 		return done
 	}
+	return m.say(p, f, b)
+}
+
+// say writes to a terminal, and waits if it does not take it.
+func (m *Machine) say(p *process, f *openFile, b []byte) verdict {
 	t := f.tty
+	if f.dead() {
+		return p.result(kernel.EIO)
+	}
 	p.frame.off += int32(m.put(t, b[p.frame.off:]))
 	if int(p.frame.off) == len(b) {
 		return done
@@ -319,7 +380,7 @@ func (m *Machine) control(p *process, t *terminal) {
 // controlByOpen is what opening a terminal without O_NOCTTY does. Opening the console or the
 // current virtual terminal does not (drivers/tty/tty_io.c, tty_open).
 func (m *Machine) controlByOpen(p *process, f *openFile) {
-	if f.path != consoleDevice && f.path != "/dev/tty0" {
+	if f.at.node.device != devConsole && f.path != "/dev/tty0" {
 		m.control(p, f.tty)
 	}
 }

@@ -1,0 +1,157 @@
+package simkernel
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// sysFS is sysfs(5), as far as the model has something to show: the disks, and the directories on
+// which others are mounted.
+type sysFS struct{}
+
+// sysDirs are its directories besides those of disks.
+var sysDirs = [...]string{
+	"block", "bus", "class", "class/block", "dev", "devices", "firmware", "fs", "fs/bpf",
+	"fs/cgroup", "fs/fuse", "fs/fuse/connections", "fs/pstore", "kernel", "kernel/config",
+	"kernel/debug", "kernel/security", "kernel/tracing", "module", "power",
+}
+
+// blockFiles are what stands in the directory of a disk.
+var blockFiles = [...]struct {
+	name string
+	text func(m *Machine, d *Disk) string
+}{
+	{"dev", func(_ *Machine, d *Disk) string {
+		n := deviceNumber(d.Name)
+		return strconv.Itoa(int(n.major)) + ":" + strconv.Itoa(int(n.minor))
+	}},
+	{"ro", func(_ *Machine, d *Disk) string {
+		if d.ReadOnly {
+			return "1"
+		}
+		return "0"
+	}},
+	{"size", func(_ *Machine, d *Disk) string { return strconv.FormatInt(d.size()/512, 10) }},
+	{"loop/backing_file", func(m *Machine, d *Disk) string { return strings.Join(d.On, "\n") }},
+	{"dm/name", func(_ *Machine, d *Disk) string { return d.Name }},
+}
+
+// split takes the path of a file of a disk apart.
+func (sysFS) split(m *Machine, path string) (*Disk, string) {
+	rest, ok := strings.CutPrefix(path, "block/")
+	if !ok {
+		return nil, ""
+	}
+	name, rest, _ := strings.Cut(rest, "/")
+	if d := m.Disk(name); d != nil && !d.onServer() {
+		return d, rest
+	}
+	return nil, ""
+}
+
+// has reports whether a disk has a file: those of loop and dm devices only they do.
+func (sysFS) has(d *Disk, name string) bool {
+	kind, _, ok := strings.Cut(name, "/")
+	return !ok || strings.HasPrefix(d.Name, kind)
+}
+
+func (s sysFS) stat(m *Machine, _ *process, path string) (nodeKind, uint16, bool) {
+	if slices.Contains(sysDirs[:], path) {
+		return kindDir, 0o755, true
+	}
+	d, name := s.split(m, path)
+	if d == nil {
+		return 0, 0, false
+	}
+	if name == "" || name == "holders" || name == "slaves" {
+		return kindDir, 0o755, true
+	}
+	for _, f := range blockFiles {
+		switch {
+		case !s.has(d, f.name):
+		case f.name == name:
+			return kindFile, 0o444, true
+		case strings.HasPrefix(f.name, name+"/"):
+			return kindDir, 0o755, true
+		}
+	}
+	dir, other, _ := strings.Cut(name, "/")
+	if (dir == "holders" || dir == "slaves") && slices.Contains(s.list(m, nil, path[:len(path)-
+		len(other)-1]), other) {
+		return kindLink, 0o777, true
+	}
+	return 0, 0, false
+}
+
+func (s sysFS) list(m *Machine, _ *process, path string) []string {
+	var names []string
+	switch d, name := s.split(m, path); {
+	case d != nil && name == "holders":
+		for _, o := range m.disks {
+			if slices.Contains(o.On, d.Name) || slices.Contains(o.On, "/dev/"+d.Name) {
+				names = append(names, o.Name)
+			}
+		}
+	case d != nil && name == "slaves":
+		for _, on := range d.On {
+			if o := m.Disk(strings.TrimPrefix(on, "/dev/")); o != nil {
+				names = append(names, o.Name)
+			}
+		}
+	case d != nil && name == "":
+		names = append(names, "holders", "slaves")
+		for _, f := range blockFiles {
+			if first, _, _ := strings.Cut(f.name, "/"); s.has(d, f.name) {
+				names = append(names, first)
+			}
+		}
+	case path == "block":
+		for _, d := range m.disks {
+			if !d.onServer() {
+				names = append(names, d.Name)
+			}
+		}
+	default:
+		for _, dir := range sysDirs {
+			if path != "" {
+				var ok bool
+				if dir, ok = strings.CutPrefix(dir, path+"/"); !ok {
+					continue
+				}
+			}
+			if !strings.Contains(dir, "/") {
+				names = append(names, dir)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// readlink leads from holders and slaves to the directory of the other disk.
+func (sysFS) readlink(_ *Machine, _ *process, path string) (string, place, kernel.Errno) {
+	return "../../" + base(path), place{}, 0
+}
+
+func (sysFS) open(_ *Machine, _ *process, _ string, write bool) kernel.Errno {
+	if write {
+		return syscall.EACCES
+	}
+	return 0
+}
+
+func (s sysFS) read(m *Machine, _ *process, path string) (string, kernel.Errno) {
+	d, name := s.split(m, path)
+	for _, f := range blockFiles {
+		if d != nil && f.name == name {
+			return f.text(m, d) + "\n", 0
+		}
+	}
+	return "", kernel.ENOENT
+}
+
+func (sysFS) write(*Machine, *process, string, string) kernel.Errno { return syscall.EACCES }
