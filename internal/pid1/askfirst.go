@@ -16,7 +16,7 @@ func (in *Init) ask(i int32) {
 	fd, err := in.terminal(e.TTY)
 	if err != nil {
 		in.explain(e, i, &kernel.StartError{Stage: kernel.StageTTY, Errno: errnoOf(err)})
-		in.again(i, true)
+		in.again(i, cannotStart)
 		return
 	}
 	in.k.Sane(fd)
@@ -29,7 +29,7 @@ func (in *Init) ask(i int32) {
 	if err := in.k.Watch(fd, kernel.In); err != nil {
 		in.warn("askfirst" + on(e.TTY) + ": " + strerror(err))
 		_ = in.k.Close(fd)
-		in.again(i, true)
+		in.again(i, cannotStart)
 		return
 	}
 	in.services.asks(i, fd)

@@ -79,7 +79,7 @@ func TestLogOfStarts(t *testing.T) {
 		`,
 	})
 	w.Boot()
-	w.WantConsole(ended("actor sleep 3s", "/dev/tty1") + "\n")
+	w.WantConsole(ended("actor sleep 3s", "has ended with status 0", "/dev/tty1") + "\n")
 	w.WantLog("starting pid 3, tty '': 'actor exit 1'", 1)
 	w.WantLog("starting pid 4, tty '/dev/tty1': 'actor exit 1'", 1)
 	w.WantLog("starting pid 5, tty '/dev/tty1': 'actor sleep 3s'", 1)

@@ -60,7 +60,11 @@ func (in *Init) reaped(e kernel.Exit) {
 	}
 	in.note(kernel.Info, "process '"+in.services.key(i).Command+"' (pid "+strconv.Itoa(int(e.PID))+
 		") exited. "+next)
-	in.again(i, e.Failed != nil)
+	if e.Failed != nil {
+		in.again(i, cannotStart)
+		return
+	}
+	in.again(i, howEnded(e.Status))
 }
 
 // logOut marks the login records of a dead process [BusyBox 3.19].

@@ -27,13 +27,19 @@ func starts(from, life, until time.Duration) []time.Duration {
 }
 
 // ended is what is said about a command, on a terminal if there is one, that keeps ending.
-func ended(command string, tty ...string) string {
+func ended(command, how string, tty ...string) string {
+	return again(command, how+" within 10s: starting it again", tty...)
+}
+
+// unable is what is said about one that cannot be started.
+func unable(command string) string { return again(command, "cannot be started: trying again") }
+
+func again(command, why string, tty ...string) string {
 	on := ""
 	if len(tty) > 0 {
 		on = " on " + tty[0]
 	}
-	return "'" + command + "'" + on + " has ended within 10s: starting it again in 1s; " +
-		"the delay doubles up to 30s"
+	return "'" + command + "'" + on + " " + why + " in 1s; the delay doubles up to 30s"
 }
 
 // TestShortLives: a command that ends at once is started more and more seldom, and never given up.
@@ -43,12 +49,13 @@ func TestShortLives(t *testing.T) {
 	for _, c := range []struct {
 		command string
 		life    time.Duration
+		how     string
 	}{
-		{command: "actor exit 0", life: pid1test.ExecTime},
-		{command: "actor exit 1", life: pid1test.ExecTime},
-		{command: "actor die SEGV", life: pid1test.ExecTime},
-		{command: "actor sleep 9s", life: 9*time.Second + pid1test.ExecTime},
-		{command: "actor fork, sleep 1m", life: pid1test.ExecTime},
+		{"actor exit 0", pid1test.ExecTime, "has ended with status 0"},
+		{"actor exit 1", pid1test.ExecTime, "has ended with status 1"},
+		{"actor die SEGV", pid1test.ExecTime, "was ended by SIGSEGV"},
+		{"actor sleep 9s", 9*time.Second + pid1test.ExecTime, "has ended with status 0"},
+		{"actor fork, sleep 1m", pid1test.ExecTime, "has ended with status 0"},
 	} {
 		t.Run(c.command, func(t *testing.T) {
 			w := pid1test.New(t, pid1test.Setup{
@@ -56,7 +63,7 @@ func TestShortLives(t *testing.T) {
 			})
 			w.Boot()
 			w.WantAlive()
-			w.WantConsole(ended(c.command) + "\n")
+			w.WantConsole(ended(c.command, c.how) + "\n")
 			w.WantStarts(c.command, starts(0, c.life, until)...)
 		})
 	}
@@ -116,7 +123,8 @@ func TestALongLifeForgivesShortOnes(t *testing.T) {
 		28*time.Second+5*exec,
 		30*time.Second+6*exec,
 	)
-	w.WantConsole(ended("moody") + "\n" + ended("moody") + "\n")
+	line := ended("moody", "has ended with status 0") + "\n"
+	w.WantConsole(line + line)
 }
 
 // TestAProgramThatIsNotThere is explained once, and tried again all the same: it may be on a file
@@ -131,7 +139,7 @@ func TestAProgramThatIsNotThere(t *testing.T) {
 	}})
 	w.Boot()
 	w.WantConsole("can't run '/mnt/bin/late': No such file or directory\n")
-	w.WantLog(ended("/mnt/bin/late"), 1)
+	w.WantLog(unable("/mnt/bin/late"), 1)
 	w.WantStarts("/mnt/bin/late", starts(0, 0, 5*time.Minute+20*time.Second)...)
 }
 
@@ -187,7 +195,7 @@ func TestForkFails(t *testing.T) {
 	}
 	// Once on the console, however often it happens.
 	w.WantLine("", failed("actor as respawn, pause"), 1)
-	w.WantLog(ended("actor as respawn, pause"), 1)
+	w.WantLog(unable("actor as respawn, pause"), 1)
 }
 
 // TestNoProcessNumbersLeft: while a fork bomb takes every number that comes free nothing can be

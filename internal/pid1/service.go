@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/inittab"
@@ -60,7 +61,7 @@ func (in *Init) startDue() {
 
 func (in *Init) startService(i int32) {
 	if _, err := in.start(in.services.entry(i), i, nil); err != nil {
-		in.again(i, true)
+		in.again(i, cannotStart)
 	}
 }
 
@@ -71,9 +72,19 @@ func (in *Init) noteService(i int32) {
 	}
 }
 
+// cannotStart is what becomes of a service that could not be started. The console has been told why.
+const cannotStart = "cannot be started"
+
+// howEnded says how a process has ended.
+func howEnded(s kernel.WaitStatus) string {
+	if s.Signaled() {
+		return "was ended by SIG" + kernel.SignalName(s.Signal())
+	}
+	return "has ended with status " + strconv.Itoa(s.ExitStatus())
+}
+
 // again decides when a service whose process has ended, or could not be started, is started anew.
-// It is explained if the console has been told why it could not.
-func (in *Init) again(i int32, explained bool) {
+func (in *Init) again(i int32, what string) {
 	sv := in.services.at(i)
 	if !sv.has(listed) {
 		return
@@ -89,15 +100,15 @@ func (in *Init) again(i int32, explained bool) {
 	sv.delay = min(max(2*sv.delay, firstDelay), lastDelay)
 	if !sv.has(announced) {
 		sv.set(announced, true)
-		say := in.warn
-		if explained {
+		say, then := in.warn, " within "+longLife.String()+": starting it again"
+		if what == cannotStart {
 			// The console has the reason already, and one line is enough there.
-			say = in.Note
+			say, then = in.Note, ": trying again"
 		}
 		e := in.services.entry(i)
-		say("'" + e.Command + "'" + on(e.TTY) + " has ended within " + longLife.String() +
-			": starting it again in " + seconds(firstDelay).String() +
-			"; the delay doubles up to " + seconds(lastDelay).String())
+		say("'" + e.Command + "'" + on(e.TTY) + " " + what + then + " in " +
+			seconds(firstDelay).String() + "; the delay doubles up to " +
+			seconds(lastDelay).String())
 	}
 	in.services.schedule(i, now+seconds(sv.delay))
 }

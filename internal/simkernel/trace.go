@@ -281,17 +281,5 @@ func (t *traced) Log(level kernel.Level, text string) {
 	t.tell(fmt.Sprintf("Log(%d, %q)", level, text))
 }
 
-// signalNames are those of signal(7), by number.
-var signalNames = [...]string{
-	"0", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-	"PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-	"XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-}
-
 // SignalName is a signal's name without SIG, or its number.
-func SignalName(sig kernel.Signal) string {
-	if sig >= 0 && int(sig) < len(signalNames) {
-		return signalNames[sig]
-	}
-	return fmt.Sprint(int(sig))
-}
+func SignalName(sig kernel.Signal) string { return kernel.SignalName(sig) }
