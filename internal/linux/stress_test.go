@@ -312,8 +312,12 @@ func startBurst(k *Kernel, n int) (heap uint64, err error) {
 	close(done)
 	others.Wait()
 	k.forgetChildren()
+	if left := len(k.children); left > 0 {
+		return 0, fmt.Errorf("the memory of %d children that have ended is not free", left)
+	}
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
+	runtime.KeepAlive(k) // what it keeps counts
 	return m.HeapAlloc, nil
 }
