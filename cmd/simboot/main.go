@@ -9,8 +9,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path"
 	"syscall"
 
+	"github.com/rebound-init/rebound/internal/actor/realactor"
 	"github.com/rebound-init/rebound/internal/nearest"
 )
 
@@ -22,6 +24,9 @@ const (
 )
 
 func main() {
+	if path.Base(os.Args[0]) == "actor" {
+		os.Exit(realactor.Main(os.Args))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	t := &tool{ctx: ctx, out: os.Stdout, err: os.Stderr}
 	status := t.main(os.Args[1:])

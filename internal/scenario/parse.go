@@ -36,6 +36,7 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		p.head(strings.TrimSpace(text))
 	}
 	p.placeSections()
+	p.checkTables()
 	p.check()
 	if len(p.problems) > 0 {
 		slices.SortStableFunc(p.problems, func(a, b *Problem) int { return a.Line - b.Line })

@@ -454,11 +454,11 @@ func (m *Machine) key(t *terminal, c byte) {
 	}
 	switch c {
 	case keyInterrupt:
-		m.signalForeground(t, syscall.SIGINT)
+		m.signalKey(t, syscall.SIGINT, "^C")
 	case keyQuit:
-		m.signalForeground(t, syscall.SIGQUIT)
+		m.signalKey(t, syscall.SIGQUIT, "^\\")
 	case keySuspend:
-		m.signalForeground(t, syscall.SIGTSTP)
+		m.signalKey(t, syscall.SIGTSTP, "^Z")
 	case keyEOF:
 		m.endLine(t)
 	case keyStop:
@@ -480,6 +480,15 @@ func (m *Machine) endLine(t *terminal) {
 	t.in = append(t.in, t.typing)
 	t.typing = nil
 	m.readable(t)
+}
+
+// signalKey is a key that signals. It lets a stopped terminal go on, too, and is echoed as a caret and
+// a letter (drivers/tty/n_tty.c, n_tty_receive_signal_char).
+func (m *Machine) signalKey(t *terminal, sig kernel.Signal, echo string) {
+	m.signalForeground(t, sig)
+	t.held = nil
+	m.startOutput(t)
+	m.put(t, []byte(echo))
 }
 
 func (m *Machine) signalForeground(t *terminal, sig kernel.Signal) {

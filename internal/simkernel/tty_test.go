@@ -177,7 +177,7 @@ func TestKeys(t *testing.T) {
 	for _, l := range m.Transcript("/dev/tty1") {
 		got = append(got, l.Text)
 	}
-	wantEqual(t, "lines", got, []string{"int", "quit", "tstp", "a", "line"})
+	wantEqual(t, "lines", got, []string{"^Cint", `^\quit`, "^Ztstp", "a", "line"})
 }
 
 func TestControllingTerminal(t *testing.T) {

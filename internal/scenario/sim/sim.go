@@ -120,7 +120,7 @@ func (p *play) successor(end simkernel.End) func(kernel.Kernel) int {
 	case slices.Contains(c.Paths, scenario.InitPath):
 		return p.pid1(c.Argv[1:], c.Env, false)
 	case slices.Contains(c.Paths, scenario.ActorPath):
-		return p.actor(c.Argv[1:])
+		return p.actor(c.Argv[1:], c.Env)
 	}
 	p.t.End = scenario.End{
 		How: []scenario.How{scenario.Replaced}, At: end.At, Text: strings.Join(c.Argv, " "),
@@ -207,8 +207,11 @@ func (p *play) checkPID1() {
 		}
 	}
 	// Three for the children, one for the console, and for each prompt its terminal.
-	const own = 4
-	prompts := 0
+	const (
+		own            = 4
+		builtInPrompts = 4
+	)
+	prompts := builtInPrompts
 	for _, f := range p.s.Files {
 		prompts += strings.Count(f.Text, ":askfirst:")
 	}
@@ -216,10 +219,6 @@ func (p *play) checkPID1() {
 		if f, ok := e.Do.(scenario.WriteFile); ok {
 			prompts += strings.Count(f.Text, ":askfirst:")
 		}
-	}
-	if len(p.s.Files) == 0 {
-		const builtIn = 4 // of the built-in table
-		prompts = builtIn
 	}
 	if fds := p.m.OpenFDs(); len(fds) > own+prompts {
 		p.complain(fmt.Sprintf("PID 1 has %d descriptors open in the end, and needs at most %d",
