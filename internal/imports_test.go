@@ -24,9 +24,12 @@ func arrows() map[string][]string {
 		"internal/linux":     {"internal/kernel"},
 		"internal/simkernel": {"internal/kernel"},
 
-		"internal/actor":           {"internal/kernel", "internal/nearest"},
-		"internal/actor/realactor": {"internal/actor", "internal/kernel"},
-		"internal/actor/simactor":  {"internal/actor", "internal/kernel", "internal/simkernel"},
+		"internal/actor": {"internal/kernel", "internal/nearest"},
+		"internal/actor/realactor": {
+			"internal/actor", "internal/actor/stage", "internal/kernel",
+		},
+		"internal/actor/stage":    {},
+		"internal/actor/simactor": {"internal/actor", "internal/kernel", "internal/simkernel"},
 
 		"internal/nearest":          {},
 		"internal/mountinfo":        {},

@@ -22,10 +22,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rebound-init/rebound/internal/actor"
+	"github.com/rebound-init/rebound/internal/actor/stage"
 )
 
 // Main does as the words behind argv[0] say, and returns the exit status.
 func Main(argv []string) int {
+	if len(argv) > 2 && argv[1] == stage.Word {
+		return stage.Main(argv)
+	}
 	// Masks and names are those of a thread, and a process is judged by its first one.
 	runtime.LockOSThread()
 	a := &act{argv0: argv[0], signals: takeSignalsBack()}
