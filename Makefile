@@ -147,6 +147,15 @@ test-qemu: build/init-amd64 ## test on real kernels in QEMU, amd64 and arm64
 	@echo "test    QEMU"
 	@$(TEST) -timeout 14m ./test/qemu/...
 
+.PHONY: simboot
+simboot: ## build simboot, which boots on a simulated kernel and plays scenarios, into build/
+	@echo "build   build/simboot"
+	@CGO_ENABLED=0 go build -o build/simboot ./cmd/simboot
+
+.PHONY: agree
+agree: simboot build/init-$(ARCH) ## play every scenario in every world, and compare
+	@build/simboot agree -init build/init-$(ARCH) test/scenarios
+
 BENCH_PACKAGES := sysvinit-core libc6 libselinux1 libpcre2-8-0
 
 .PHONY: bench
@@ -194,7 +203,7 @@ deps: ## get what tests and run need: QEMU, a C compiler; kernels and BusyBox in
 
 .PHONY: clean
 clean: ## remove what was built, but not what was downloaded
-	@rm -rf build/init-* build/boot build/*.cpio.gz build/bench*
+	@rm -rf build/init-* build/boot build/simboot build/*.cpio.gz build/bench*
 
 .PHONY: distclean
 distclean: ## remove build/ altogether

@@ -227,3 +227,36 @@ func TestBenchMeasures(t *testing.T) {
 	wants(t, status, exitOK, out, "1,000 processes, forked", "(restarted)", "boots in",
 		"         1,000  ")
 }
+
+// TestEveryOptionIsInTheManual holds simboot(1) against the commands' own help.
+func TestEveryOptionIsInTheManual(t *testing.T) {
+	page, err := os.ReadFile("../../docs/man/simboot.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := 0
+	for _, c := range commands() {
+		if c.run == nil {
+			continue
+		}
+		if !strings.Contains(string(page), "\n.Ss "+c.name+"\n") {
+			t.Errorf("simboot(1) does not tell of %s", c.name)
+		}
+		_, out, _ := simboot(t, c.name, "-help")
+		for line := range strings.Lines(out) {
+			option, ok := strings.CutPrefix(line, "  -")
+			if !ok {
+				continue
+			}
+			options++
+			name := strings.Fields(option)[0]
+			if !strings.Contains(string(page), "\n.It Fl "+name) {
+				t.Errorf("simboot(1) does not tell of -%s", name)
+			}
+		}
+	}
+	const least = 10
+	if options < least {
+		t.Errorf("options: got %d, want %d at least", options, least)
+	}
+}
