@@ -6,7 +6,6 @@
 package oldkernel
 
 import (
-	"encoding/hex"
 	"fmt"
 	"os"
 	"runtime"
@@ -116,13 +115,6 @@ func (k Kernel) Program() []unix.SockFilter {
 		jump(unix.BPF_JGT, k.last, 0, 1),
 		fail(unix.ENOSYS),
 		end(unix.SECCOMP_RET_ALLOW))
-}
-
-// Hex is the program as text, for those who install it without us.
-func (k Kernel) Hex() string {
-	p := k.Program()
-	size := len(p) * int(unsafe.Sizeof(p[0]))
-	return hex.EncodeToString(unsafe.Slice((*byte)(unsafe.Pointer(&p[0])), size))
 }
 
 // Enter installs the filter for the calling thread, which must be locked to its goroutine, and for
