@@ -9,13 +9,14 @@ import (
 
 	"github.com/rebound-init/rebound/internal/nearest"
 	"github.com/rebound-init/rebound/internal/scenario"
+	"github.com/rebound-init/rebound/internal/scenario/container"
 	"github.com/rebound-init/rebound/internal/scenario/pidns"
 	"github.com/rebound-init/rebound/internal/scenario/sim"
 )
 
 // worlds are all that there are, in the order of scenario.Worlds.
 func worlds() []scenario.World {
-	return []scenario.World{sim.World{}, pidns.World{}}
+	return []scenario.World{sim.World{}, pidns.World{}, container.World{}}
 }
 
 // choose returns the worlds of a list of names, with commas or blanks between.

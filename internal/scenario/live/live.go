@@ -22,6 +22,7 @@ type Play struct {
 	began     time.Time
 	terminals map[string]*terminal
 	due       []time.Duration // of each event; unknown for one that waits for its line
+	tried     []bool
 	done      []time.Duration
 	trouble   []scenario.Line
 	changed   chan struct{} // closed, and replaced, when an event becomes due
@@ -57,6 +58,7 @@ func New(s *scenario.Scenario, kernel *regexp.Regexp) *Play {
 		}
 		p.due = append(p.due, due)
 		p.done = append(p.done, scenario.Undone)
+		p.tried = append(p.tried, false)
 	}
 	return p
 }
@@ -166,7 +168,7 @@ func (p *Play) next() (i int, at time.Duration, changed chan struct{}) {
 	defer p.mu.Unlock()
 	i = -1
 	for j, due := range p.due {
-		if due != unknown && p.done[j] == scenario.Undone && (i < 0 || due < at) {
+		if due != unknown && !p.tried[j] && (i < 0 || due < at) {
 			i, at = j, due
 		}
 	}
@@ -179,10 +181,12 @@ func (p *Play) happen(i int, do func(scenario.Deed) error) {
 	err := do(p.s.Events[i].Do)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done[i] = now
+	p.tried[i] = true
 	if err != nil {
 		p.trouble = append(p.trouble, scenario.Line{At: now, Text: err.Error()})
+		return
 	}
+	p.done[i] = now
 }
 
 // Pending reports whether an event is still to happen that is meant.
@@ -190,7 +194,7 @@ func (p *Play) Pending(meant func(scenario.Deed) bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, e := range p.s.Events {
-		if p.done[i] == scenario.Undone && meant(e.Do) {
+		if !p.tried[i] && meant(e.Do) {
 			return true
 		}
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestCases(t *testing.T) {
-	for _, c := range livetest.Cases() {
+	for _, c := range append(livetest.Cases(), livetest.Contained()...) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			livetest.Play(t, World{}, "root", c.Text)
@@ -39,15 +39,6 @@ want end poweroff
 ttyS9::once:/bin/actor say up, catch HUP, write /tmp/hup yes, exit 0
 ::once:/bin/actor sleep 1s, say hung up
 `},
-		{Name: "a pipe", Text: `# A container's console is a pipe.
-container
-console pipe
-when "up" after 200ms signal TERM
-want end reboot
-want parent SIGHUP
--- etc/inittab --
-::once:/bin/actor say up, pause
-`},
 		{Name: "no console", Text: `# Without a console the machine goes down all the same.
 console none
 at 500ms signal USR2
@@ -55,24 +46,6 @@ want end poweroff
 want file /tmp/up "yes\n"
 -- etc/inittab --
 ::once:/bin/actor write /tmp/up yes, pause
-`},
-		{Name: "unprivileged", Text: `# Without CAP_SYS_BOOT the init of a container exits.
-container unprivileged
-when "up" after 200ms signal TERM
-want end exit 0
-want parent exit 0
--- etc/inittab --
-::once:/bin/actor say up, pause
-`},
-		{Name: "hangs", Text: `# What hangs until it is killed delays the way down.
-when "up" after 300ms signal USR2
-want end poweroff
-want down >= 1s
-want down < 2s
--- etc/inittab --
-::once:/bin/actor ignore TERM, say up, hang killable
--- etc/rebound.conf --
-shutdown.term_timeout = 1s
 `},
 	} {
 		t.Run(c.Name, func(t *testing.T) {

@@ -113,6 +113,39 @@ want order "Already going down for poweroff: now for reboot" < "Requesting syste
 -- etc/inittab --
 ::respawn:/bin/actor say up, pause
 `},
+		{Name: "hangs", Text: `# What hangs until it is killed delays the way down.
+when "up" after 300ms signal USR2
+want end poweroff
+want down >= 1s
+want down < 2s
+-- etc/inittab --
+::once:/bin/actor ignore TERM, say up, hang killable
+-- etc/rebound.conf --
+shutdown.term_timeout = 1s
+`},
+	}
+}
+
+// Contained are for the init of a container.
+func Contained() []Case {
+	return []Case{
+		{Name: "a pipe", Text: `# A container's console is a pipe.
+container
+console pipe
+when "up" after 200ms signal TERM
+want end reboot
+want parent SIGHUP
+-- etc/inittab --
+::once:/bin/actor say up, pause
+`},
+		{Name: "unprivileged", Text: `# Without CAP_SYS_BOOT the init of a container exits.
+container unprivileged
+when "up" after 200ms signal TERM
+want end exit 0
+want parent exit 0
+-- etc/inittab --
+::once:/bin/actor say up, pause
+`},
 	}
 }
 
