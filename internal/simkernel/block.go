@@ -81,22 +81,23 @@ func (a Plug) act(m *Machine) {
 	d.attach(m)
 	m.disks = append(m.disks, d)
 	if !d.onServer() {
-		m.addDevice("/dev/"+d.Name, kindBlock, 0o660).device = deviceNumber(d.Name)
+		m.addDevice("/dev/"+d.Name, node{
+			kind: kindBlock, mode: 0o660, device: deviceNumber(d.Name),
+		})
 	}
 }
 
 // addDevice makes a device: where /dev is, and in the file system that the kernel keeps for
 // devices, if it is in use.
-func (m *Machine) addDevice(path string, kind nodeKind, mode uint16) *node {
-	n := m.plant(path, kind, mode).node
-	n.kind = kind
+func (m *Machine) addDevice(path string, like node) {
+	n := m.plant(path, like.kind, like.mode).node
+	n.kind, n.device, n.tty = like.kind, like.device, like.tty
 	if name, ok := strings.CutPrefix(path, "/dev/"); ok {
 		if s := m.singleton("devtmpfs"); s != nil && n.fs != s {
-			twin := m.makePath(s.root, name, kind, mode)
-			twin.device, twin.tty = n.device, n.tty
+			twin := m.makePath(s.root, name, like.kind, like.mode)
+			twin.device, twin.tty = like.device, like.tty
 		}
 	}
-	return n
 }
 
 // singleton is the file system of a type of which there is but one, or nil.

@@ -207,7 +207,7 @@ func (m *Machine) pathOf(root, at place) (string, bool) {
 	for at != root {
 		if at.node == at.mnt.root {
 			if at.mnt.parent == nil {
-				return "/" + join(parts), at.mnt.attached && root.mnt == m.rootMount
+				return "/" + join(parts), false
 			}
 			at = place{at.mnt.parent, at.mnt.at}
 			continue
@@ -306,6 +306,9 @@ func (m *Machine) create(p *process, path string, made stored) (*node, kernel.Er
 	if made.kind != kindDir && strings.HasSuffix(path, "/") {
 		return nil, kernel.ENOENT
 	}
+	if e := dir.node.fs.takesNone(made.kind); e != 0 {
+		return nil, e
+	}
 	if !dir.writable() {
 		return nil, syscall.EROFS
 	}
@@ -319,6 +322,20 @@ func (m *Machine) create(p *process, path string, made stored) (*node, kernel.Er
 		made.uid, made.gid = int32(p.cred.euid), int32(p.cred.gid)
 	}
 	return m.enter(dir.node, name, made), 0
+}
+
+// takesNone is why no file can be made in a virtual file system: proc finds nothing by the name and
+// leaves it at that, sysfs knows no call for it.
+func (s *superblock) takesNone(kind nodeKind) kernel.Errno {
+	switch {
+	case s.virtual == nil:
+		return 0
+	case s.typ.name == "proc":
+		return kernel.ENOENT
+	case kind == kindFile:
+		return syscall.EACCES
+	}
+	return kernel.EPERM
 }
 
 // enter makes a file in a directory, and tells the disk.
@@ -383,6 +400,11 @@ func (m *Machine) drop(n *node) {
 	if d := n.fs.disk; d != nil {
 		d.change(change{what: changeRemove, path: n.path()})
 	}
+	m.forgetNode(n)
+}
+
+// forgetNode is drop without a word to the disk.
+func (m *Machine) forgetNode(n *node) {
 	// Mounts on it elsewhere go with it (fs/namespace.c, __detach_mounts).
 	m.detachFrom(n)
 	n.fs.used -= n.takes()
@@ -431,6 +453,9 @@ func (m *Machine) rename(p *process, from, to string) kernel.Errno {
 		}
 	}
 	over := m.lookup(p, dst.node, newName)
+	if e := dst.node.fs.takesNone(n.kind); over == nil && e != 0 {
+		return e
+	}
 	if e := m.mayRemove(p, src, n); e != 0 {
 		return e
 	}
@@ -453,7 +478,7 @@ func (m *Machine) rename(p *process, from, to string) kernel.Errno {
 		before = n.path()
 	}
 	if over != nil {
-		m.drop(over)
+		m.forgetNode(over) // on the disk both is one change
 	}
 	n.take()
 	n.name = strings.Clone(newName)

@@ -45,7 +45,7 @@ func (m *Machine) mountTable(root place) string {
 		if !seen {
 			continue
 		}
-		mangle(&b, mnt.source, "#")
+		mangle(&b, mnt.device(), "#")
 		b.WriteByte(' ')
 		mangle(&b, path, "")
 		b.WriteByte(' ')
@@ -81,10 +81,18 @@ func (m *Machine) mountinfo(root place) string {
 		b.WriteString(" - ")
 		mangle(&b, mnt.fs.typ.name, "#")
 		b.WriteByte(' ')
-		mangle(&b, mnt.source, "#")
+		mangle(&b, mnt.device(), "#")
 		b.WriteString(" " + rw(mnt.fs.readOnly) + mnt.fs.options + "\n")
 	}
 	return b.String()
+}
+
+// device is what stands for the source of a mount.
+func (mnt *mount) device() string {
+	if mnt.source == "" {
+		return "none"
+	}
+	return mnt.source
 }
 
 func number(b *strings.Builder, n int, end byte) {

@@ -296,7 +296,7 @@ func (s Mkdir) do(m *Machine, p *process) verdict {
 	if mode == 0 {
 		mode = 0o755
 	}
-	_, e := m.create(p, strings.TrimRight(s.Path, "/"), stored{kind: kindDir, mode: mode})
+	_, e := m.create(p, s.Path, stored{kind: kindDir, mode: mode})
 	return p.result(e)
 }
 

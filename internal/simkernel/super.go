@@ -129,6 +129,7 @@ func (m *Machine) superFor(a Mount) (*superblock, *ioWait, kernel.Errno) {
 	}
 	if t.noDev && !t.network {
 		s := m.newSuper(t, a.Source)
+		s.readOnly = a.Flags&syscall.MS_RDONLY != 0
 		if e := s.parse(a.Data); e != 0 {
 			return nil, nil, e
 		}

@@ -84,7 +84,7 @@ func (m *Machine) setUpTerminals() {
 		}
 		if m.terminals[consoleDevice] == nil {
 			m.terminals[consoleDevice] = t
-			m.addDevice(consoleDevice, kindChar, 0o600).tty = t
+			m.addDevice(consoleDevice, node{kind: kindChar, mode: 0o600, tty: t})
 		}
 		if at, e := m.walk(nil, consoleDevice, followLast); e == 0 {
 			at.node.device = devConsole
@@ -119,7 +119,7 @@ func (m *Machine) addTerminal(path string, t Terminal) *terminal {
 		Terminal: t, path: path, stopped: t.Stopped, device: major + len(m.terminals),
 	}
 	m.terminals[path] = tty
-	m.addDevice(path, kindChar, 0o620).tty = tty
+	m.addDevice(path, node{kind: kindChar, mode: 0o620, tty: tty})
 	return tty
 }
 
