@@ -247,9 +247,6 @@ func (m *Machine) endNamespace() {
 			m.send(p, syscall.SIGKILL, true)
 		}
 	}
-	for len(m.init.zombies) > 0 {
-		m.release(m.init.zombies.take(0))
-	}
 }
 
 // initEnded goes on with the end of PID 1 and reports whether it has come.
@@ -258,8 +255,11 @@ func (m *Machine) initEnded() bool {
 		return false
 	}
 	m.endNamespace()
-	if m.cfg.Namespace && m.all.n > 1 {
-		return false
+	if m.cfg.Namespace {
+		m.reapAll(m.init)
+		if m.all.n > 1 {
+			return false
+		}
 	}
 	e := m.rest
 	if e.How == Exited && !m.cfg.Namespace {

@@ -129,6 +129,11 @@ func (m *Machine) zapPIDNamespace(last *process) {
 			m.send(p, syscall.SIGKILL, true)
 		}
 	}
+}
+
+// reapAll releases the zombies among the children of an ending init. Those that would have sent it
+// another signal than SIGCHLD do not go by themselves.
+func (m *Machine) reapAll(init *process) {
 	for len(init.zombies) > 0 {
 		m.release(init.zombies.take(0))
 	}
@@ -141,6 +146,7 @@ type zapStep struct{}
 func (zapStep) step() {}
 
 func (zapStep) do(m *Machine, p *process) verdict {
+	m.reapAll(p.lead)
 	if !p.ns.empty() {
 		m.setState(p, Sleeping)
 		return again

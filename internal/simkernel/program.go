@@ -127,8 +127,8 @@ type (
 		ExitSignal    kernel.Signal
 		Do            []Step
 	}
-	// WaitFor is waitid(2): for any child if PID is 0, and for one of the own group if Group
-	// is set. Without options it waits for one that ends.
+	// WaitFor is waitid(2): for any child if PID is 0; with Group for one of the group PID, or of
+	// the own one. Without options it waits for one that ends.
 	WaitFor struct {
 		PID     kernel.PID
 		Group   bool
@@ -219,7 +219,7 @@ func (m *Machine) runStep(p *process) bool {
 // waits reports whether p is in a step that a child's death may end.
 func (p *process) waits() bool {
 	switch p.step().(type) {
-	case Wait, WaitFor, Run, shellStep:
+	case Wait, WaitFor, Run, shellStep, zapStep:
 		return true
 	}
 	return false

@@ -104,6 +104,7 @@ const (
 // waited is what a wait tells.
 type waited struct {
 	child  *process
+	number kernel.PID        // the caller's for it
 	status kernel.WaitStatus // as wait4 says it
 	code   int32             // as waitid says it: CLD_EXITED and so on
 }
@@ -124,23 +125,37 @@ func (m *Machine) wait4(parent *process, pid kernel.PID, options WaitOptions) (w
 	if options&^known != 0 {
 		return waited{}, kernel.EINVAL
 	}
-	return m.wait(parent, pid, options|WaitExited)
+	w := wanted{options: options | WaitExited}
+	switch {
+	case pid > 0:
+		w.kind, w.id = wantProcess, pid
+	case pid == 0:
+		w.kind = wantGroup
+	case pid < -1:
+		w.kind, w.id = wantGroup, -pid
+	}
+	return m.wait(parent, w)
 }
 
-// waitid is waitid(2), but never waits. The number is one as wait4 has it.
-func (m *Machine) waitid(parent *process, pid kernel.PID, options WaitOptions) (waited, kernel.Errno) {
+// waitid is waitid(2), but never waits.
+func (m *Machine) waitid(
+	parent *process, kind wantedKind, id kernel.PID, options WaitOptions,
+) (waited, kernel.Errno) {
 	const kinds = WaitExited | WaitStopped | WaitContinued
 	const known = kinds | WaitNoHang | WaitNoWait | WaitNoThread | WaitClone | WaitAll
 	if options&^known != 0 || options&kinds == 0 {
 		return waited{}, kernel.EINVAL
 	}
-	return m.wait(parent, pid, options)
+	if id < 0 || id == 0 && kind == wantProcess {
+		return waited{}, kernel.EINVAL
+	}
+	return m.wait(parent, wanted{kind: kind, id: id, options: options})
 }
 
 // wanted says which children a wait is for, and what of them (kernel/exit.c, struct wait_opts).
 type wanted struct {
 	kind    wantedKind
-	id      kernel.PID // of the process or the group
+	id      kernel.PID // of the process or the group; 0: the own group
 	options WaitOptions
 }
 
@@ -184,16 +199,12 @@ func (w *wanted) hope(p *process) bool {
 
 // wait finds a child of the process of t to tell of (kernel/exit.c, do_wait): ECHILD if there is
 // none that could ever be told of, EAGAIN if there is nothing to tell yet.
-func (m *Machine) wait(t *process, pid kernel.PID, options WaitOptions) (waited, kernel.Errno) {
+func (m *Machine) wait(t *process, w wanted) (waited, kernel.Errno) {
 	parent := t.lead
-	w := wanted{options: options}
-	switch {
-	case pid > 0:
-		w.kind, w.id = wantProcess, m.global(t.ns, pid)
-	case pid == 0:
-		w.kind, w.id = wantGroup, parent.group.id
-	case pid < -1:
-		w.kind, w.id = wantGroup, m.global(t.ns, -pid)
+	if w.id != 0 {
+		w.id = m.global(t.ns, w.id)
+	} else if w.kind == wantGroup {
+		w.id = parent.group.id
 	}
 	child := m.waitFor(parent, &w)
 	if child == nil {
@@ -202,7 +213,7 @@ func (m *Machine) wait(t *process, pid kernel.PID, options WaitOptions) (waited,
 		}
 		return waited{}, kernel.EAGAIN
 	}
-	return m.collect(parent, child, options), 0
+	return m.collect(parent, child, w.options), 0
 }
 
 // waitFor returns the child to tell of now, or nil.
@@ -255,7 +266,7 @@ func (m *Machine) hopeless(parent *process, w *wanted) bool {
 // collect tells of a child, which then is no longer to be told of, unless the caller only looks
 // (kernel/exit.c, wait_task_zombie, wait_task_stopped, wait_task_continued).
 func (m *Machine) collect(parent, p *process, options WaitOptions) waited {
-	w := waited{child: p}
+	w := waited{child: p, number: parent.ns.number(p.pid)}
 	look := options&WaitNoWait != 0
 	switch {
 	case p.dead():
@@ -330,15 +341,18 @@ func (m *Machine) waitAll(t *process) verdict {
 
 // do waits for one child.
 func (s WaitFor) do(m *Machine, p *process) verdict {
-	pid := s.PID
-	if pid == 0 && !s.Group {
-		pid = -1
+	kind := wantAny
+	switch {
+	case s.Group:
+		kind = wantGroup
+	case s.PID != 0:
+		kind = wantProcess
 	}
 	options := s.Options
 	if options&(WaitExited|WaitStopped|WaitContinued) == 0 {
 		options |= WaitExited
 	}
-	if _, e := m.waitid(p, pid, options); e == kernel.EAGAIN && options&WaitNoHang == 0 {
+	if _, e := m.waitid(p, kind, s.PID, options); e == kernel.EAGAIN && options&WaitNoHang == 0 {
 		m.setState(p, Sleeping)
 		return again
 	}
