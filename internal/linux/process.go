@@ -1,7 +1,6 @@
 package linux
 
 import (
-	"errors"
 	"runtime"
 	"strings"
 	"syscall"
@@ -278,7 +277,7 @@ func (k *Kernel) Chdir(dir string) error { return unix.Chdir(dir) }
 func (k *Kernel) Exec(cmd *kernel.Command) error {
 	if cmd.TTY != "" {
 		if err := k.Stdio(cmd.TTY, true); err != nil {
-			return &kernel.StartError{Stage: kernel.StageTTY, Errno: errnoOf(err)}
+			return &kernel.StartError{Stage: kernel.StageTTY, Errno: kernel.ErrnoOf(err)}
 		}
 	}
 	if cmd.TakeTTY {
@@ -300,10 +299,10 @@ func (k *Kernel) Exec(cmd *kernel.Command) error {
 	for _, path := range cmd.Paths {
 		// syscall.Exec, unlike unix.Exec's raw call, gives back the limit on open files
 		// that the runtime has raised.
-		errno = errnoOf(syscall.Exec(path, cmd.Argv, cmd.Env))
+		errno = kernel.ErrnoOf(syscall.Exec(path, cmd.Argv, cmd.Env))
 		if errno == unix.ENOEXEC {
 			args := append([]string{shell, path}, cmd.Argv[1:]...)
-			errno = errnoOf(syscall.Exec(shell, args, cmd.Env))
+			errno = kernel.ErrnoOf(syscall.Exec(shell, args, cmd.Env))
 			break
 		}
 		if errno == unix.EACCES {
@@ -316,13 +315,4 @@ func (k *Kernel) Exec(cmd *kernel.Command) error {
 		errno = unix.EACCES
 	}
 	return &kernel.StartError{Stage: kernel.StageExec, Errno: errno}
-}
-
-// errnoOf returns the errno in an error, or EIO for one that has none.
-func errnoOf(err error) kernel.Errno {
-	var errno kernel.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return kernel.EIO
 }

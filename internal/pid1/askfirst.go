@@ -15,7 +15,7 @@ func (in *Init) ask(i int32) {
 	e := in.services.entry(i)
 	fd, err := in.terminal(e.TTY)
 	if err != nil {
-		in.explain(e, i, &kernel.StartError{Stage: kernel.StageTTY, Errno: errnoOf(err)})
+		in.explain(e, i, &kernel.StartError{Stage: kernel.StageTTY, Errno: kernel.ErrnoOf(err)})
 		in.again(i, cannotStart)
 		return
 	}
@@ -98,12 +98,4 @@ func (in *Init) letGo(sv *service) {
 		_ = in.k.Close(kernel.FD(sv.tty))
 		sv.tty = 0
 	}
-}
-
-func errnoOf(err error) kernel.Errno {
-	var errno kernel.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return kernel.EIO
 }

@@ -53,7 +53,7 @@ func (in *Init) Start(e inittab.Entry, env []string) (kernel.PID, error) {
 func (in *Init) start(e inittab.Entry, i int32, env []string) (kernel.PID, error) {
 	pid, err := in.k.Spawn(in.command(e, env))
 	if err != nil {
-		if in.services.at(i).isNews(0, errnoOf(err)) {
+		if in.services.at(i).isNews(0, kernel.ErrnoOf(err)) {
 			in.warn("can't fork: " + strerror(err) + ": '" + e.Command + "' is not started")
 		}
 		return 0, err

@@ -398,7 +398,7 @@ func (w *Way) reboot() {
 		}
 		w.host.Say("can't fork: " + err.Error() + how)
 		if err := w.k.RebootSelf(w.command()); err != nil {
-			w.refused(errnoOf(err))
+			w.refused(kernel.ErrnoOf(err))
 		}
 		return
 	}
@@ -494,12 +494,4 @@ func (w *Way) sysrq() string {
 	case Halt:
 	}
 	return ""
-}
-
-func errnoOf(err error) kernel.Errno {
-	var errno kernel.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return kernel.EIO
 }
