@@ -11,12 +11,13 @@ import (
 	"github.com/rebound-init/rebound/internal/scenario"
 	"github.com/rebound-init/rebound/internal/scenario/container"
 	"github.com/rebound-init/rebound/internal/scenario/pidns"
+	"github.com/rebound-init/rebound/internal/scenario/qemu"
 	"github.com/rebound-init/rebound/internal/scenario/sim"
 )
 
 // worlds are all that there are, in the order of scenario.Worlds.
 func worlds() []scenario.World {
-	return []scenario.World{sim.World{}, pidns.World{}, container.World{}}
+	return []scenario.World{sim.World{}, pidns.World{}, container.World{}, qemu.World{}}
 }
 
 // choose returns the worlds of a list of names, with commas or blanks between.

@@ -126,8 +126,13 @@ func (vm *VM) start(program string, args []string, tee io.Writer) error {
 			tee = nil
 		}
 		vm.consoles = append(vm.consoles, newConsole(line, tee))
+		serial, format := "-serial", "chardev:serial%d"
+		if i > 0 && vm.Machine.Arch != "amd64" {
+			// A board for ARM or RISC-V has one port of its own.
+			serial, format = "-device", "pci-serial,chardev=serial%d"
+		}
 		args = append(args, "-chardev", fmt.Sprintf("socket,id=serial%d,fd=%d", i, fd),
-			"-serial", fmt.Sprintf("chardev:serial%d", i))
+			serial, fmt.Sprintf(format, i))
 	}
 	limit := strconv.FormatFloat(vm.Machine.Limit.Seconds(), 'f', 3, 64)
 	vm.cmd = exec.Command("timeout", append([]string{"--kill-after=5", limit, program}, args...)...)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rebound-init/rebound/internal/actor"
+	"github.com/rebound-init/rebound/internal/actor/stage"
 )
 
 // self is the file that the actor is executed from.
@@ -109,30 +110,12 @@ func kill(k actor.Kill) {
 	}
 }
 
-// openProc opens /proc, or where it is not mounted a proc of one's own that is not mounted anywhere.
+// openProc opens /proc, or where it is not mounted a proc of one's own.
 func openProc() (*os.File, error) {
 	if unix.Access("/proc/self", unix.F_OK) == nil {
 		return os.Open("/proc")
 	}
-	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fs)
-	if err := unix.FsconfigCreate(fs); err != nil {
-		return nil, err
-	}
-	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	// It can be read only through a descriptor that is no mere path.
-	dir, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(dir), "proc"), nil
+	return stage.OpenProc()
 }
 
 // isNamed reports whether a process has given itself a name, or has it from its program.

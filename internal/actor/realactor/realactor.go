@@ -30,6 +30,9 @@ func Main(argv []string) int {
 	if len(argv) > 2 && argv[1] == stage.Word {
 		return stage.Main(argv)
 	}
+	if len(argv) > 1 && argv[1] == stage.AgentWord {
+		return agent()
+	}
 	// Masks and names are those of a thread, and a process is judged by its first one.
 	runtime.LockOSThread()
 	a := &act{argv0: argv[0], signals: takeSignalsBack()}

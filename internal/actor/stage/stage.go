@@ -6,6 +6,7 @@ package stage
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,7 +19,7 @@ import (
 // The words that make an actor something else.
 const (
 	Word      = "@stage" // with a plan behind it, or the name of a file that has it
-	AgentWord = "@agent" // with the device that it takes its orders from
+	AgentWord = "@agent" // which takes orders on descriptor AgentLine
 )
 
 // Plan is what the stage does, in this order.
@@ -33,8 +34,10 @@ type Plan struct {
 	Proc bool
 	// NoSysBoot takes CAP_SYS_BOOT away.
 	NoSysBoot bool
-	// Line is a serial line. It is told that PID 1 starts; with Agent it gives orders to an
-	// agent, too.
+	// Keyboard waits for the keyboard.
+	Keyboard bool
+	// Line is the node of a serial line, which is removed. The line is told that PID 1 starts;
+	// with Agent it gives orders to an agent, too.
 	Line  string
 	Agent bool
 	// Console is a device, or a file, that becomes descriptors 0 to 2. Without one they stay
@@ -53,6 +56,12 @@ const Trouble = 3
 
 // Started is what the serial line is told when PID 1 starts.
 const Started = "started\n"
+
+// The agent's descriptors: the line, and one to close when it is ready.
+const (
+	AgentLine  = 3
+	AgentReady = 4
+)
 
 // failed is the status of a stage that fails.
 const failed = 111
@@ -85,7 +94,7 @@ func play(argv []string) error {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return err
 	}
-	for _, step := range []func() error{p.root, p.mounts, p.line, p.descriptors, p.calm} {
+	for _, step := range []func() error{p.root, p.mounts, p.keyboard, p.line, p.descriptors, p.calm} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -149,31 +158,50 @@ func (p *Plan) mounts() error {
 	return nil
 }
 
-// line tells the serial line that PID 1 starts, and starts the agent.
+// line starts the agent, and tells the serial line that PID 1 starts.
 func (p *Plan) line() error {
 	if p.Line == "" {
 		return nil
-	}
-	if p.Agent {
-		null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		fd := uintptr(null)
-		if _, err := syscall.ForkExec(os.Args[0], []string{"agent", AgentWord, p.Line},
-			&syscall.ProcAttr{
-				Files: []uintptr{fd, fd, fd}, Sys: &syscall.SysProcAttr{Setsid: true},
-			}); err != nil {
-			return fmt.Errorf("start the agent: %w", err)
-		}
-		unix.Close(null)
 	}
 	l, err := openLine(p.Line)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(l)
+	if err := os.Remove(p.Line); err != nil {
+		return err
+	}
+	if p.Agent {
+		if err := startAgent(l); err != nil {
+			return fmt.Errorf("start the agent: %w", err)
+		}
+	}
 	_, err = unix.Write(l, []byte(Started))
+	return err
+}
+
+// startAgent starts the agent, and waits until it is ready.
+func startAgent(line int) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	waiting, ready, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer waiting.Close()
+	fd := null.Fd()
+	_, err = syscall.ForkExec(os.Args[0], []string{"actor", AgentWord}, &syscall.ProcAttr{
+		Files: []uintptr{fd, fd, fd, uintptr(line), ready.Fd()},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	ready.Close()
+	if err != nil {
+		return err
+	}
+	_, err = io.ReadAll(waiting)
 	return err
 }
 

@@ -71,7 +71,12 @@ func (World) Play(
 	if err := b.build(ctx, programs); err != nil {
 		return nil, err
 	}
-	if err := b.launch(ctx); err != nil {
+	var cannot *podmanError
+	switch err := b.launch(ctx); {
+	case errors.As(err, &cannot):
+		return nil, missing("a podman that can run containers here, perhaps with options in " +
+			OptionsVariable + ": " + cannot.Error())
+	case err != nil:
 		return nil, err
 	}
 	end := scenario.End{How: []scenario.How{scenario.Alive}}
@@ -144,6 +149,11 @@ func (b *box) options() []string {
 	}
 	return options
 }
+
+// podmanError is a podman that has not run a container.
+type podmanError struct{ status, said string }
+
+func (e *podmanError) Error() string { return "podman run: " + e.status + ": " + e.said }
 
 // podman runs podman, for something that is not the container itself.
 func podman(ctx context.Context, args ...string) (string, error) {

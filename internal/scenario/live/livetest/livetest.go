@@ -40,12 +40,12 @@ Sent SIGTERM to all processes
 Sent SIGKILL to all processes
 Requesting system poweroff
 `},
-		{Name: "caught TERM", Text: `# A service ends when it is asked to, and the reboot comes at once.
+		{Name: "caught TERM", Text: `# A service ends when it is asked to, and the reboot comes as soon as it has.
 when "service up" after 200ms signal TERM
 want end reboot
 want down < 1s
 -- etc/inittab --
-::respawn:/bin/actor say service up, catch TERM, say bye, exit 0
+::respawn:/bin/actor say service up, catch TERM, sleep 200ms, say bye, exit 0
 -- console --
 service up
 The system is going down NOW!
