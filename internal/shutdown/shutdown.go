@@ -443,8 +443,11 @@ func (w *Way) readArgument() {
 
 // become replaces init.
 func (w *Way) become() {
-	// The new init decides about Ctrl-Alt-Del; a container has none.
-	_ = w.k.RebootSelf(kernel.CadOn)
+	// The new init decides about Ctrl-Alt-Del; a container has none. CAD_ON would do it too, but
+	// where an earlier reboot(2) hangs it waits for that one's lock, and PID 1 with it.
+	if w.at.Own {
+		_ = w.k.SetProc("sys/kernel/ctrl-alt-del", "1")
+	}
 	err := w.host.Become(w.restart)
 	// BusyBox halts here [BusyBox 5.22], and somebody has to go to the machine.
 	_ = err // Become has said it.
