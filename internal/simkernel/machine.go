@@ -79,6 +79,11 @@ type Config struct {
 	// and come back. The caller ends, and a later reboot(2) hangs
 	// (kernel/reboot.c: system_transition_mutex is never unlocked).
 	HaltReturns, PowerOffReturns bool
+	// Reboot is the rest of what is on the way down, and Firmware what is at its end.
+	Reboot   RebootConfig
+	Firmware Firmware
+	// Kernel is the version, one of Kernels: linux-6.1-x86_64 if empty.
+	Kernel string
 
 	// Until bounds the run, in virtual time: an hour if zero.
 	Until time.Duration
@@ -149,10 +154,9 @@ type Machine struct {
 	loopback bool
 	wallJump time.Duration
 
-	cad       bool
-	syncTime  time.Duration
-	transit   bool // system_transition_mutex is held
-	rebooting End  // what the holder is about to do
+	syncTime time.Duration
+	kernel   *profile
+	reboot   rebootState
 
 	counts [callCount]int
 	faults map[call][]fault
@@ -184,7 +188,7 @@ func New(cfg Config) *Machine {
 	if cfg.Epoch.IsZero() {
 		cfg.Epoch = time.Unix(0, 0).UTC()
 	}
-	m := &Machine{cfg: cfg, cad: true, syncTime: cfg.SyncTime}
+	m := &Machine{cfg: cfg, kernel: profileOf(cfg.Kernel), syncTime: cfg.SyncTime}
 	if cfg.Seed != 0 {
 		m.rng = rand.New(rand.NewPCG(cfg.Seed, 0))
 	}
@@ -195,6 +199,7 @@ func New(cfg Config) *Machine {
 	m.setUpFiles()
 	m.setUpTerminals()
 	m.setUpProcesses()
+	m.setUpReboot()
 	return m
 }
 
@@ -225,6 +230,14 @@ const (
 	// Lingering: PID 1 has ended, or would have, but one of its threads never does, or a process
 	// of its namespace, and nobody outside sees the end before.
 	Lingering
+	// Hung: the kernel or the firmware does nothing more, and nobody else can.
+	Hung
+	// Kexeced: reboot(2) with KEXEC has started another kernel.
+	Kexeced
+	// ResetByHand: somebody has pressed the reset button.
+	ResetByHand
+	// LostPower: the power was cut, or the power button held.
+	LostPower
 )
 
 // String returns the name.
@@ -250,6 +263,14 @@ func (h How) String() string {
 		return "livelocked"
 	case Lingering:
 		return "lingering"
+	case Hung:
+		return "hung"
+	case Kexeced:
+		return "replaced by kexec"
+	case ResetByHand:
+		return "reset by hand"
+	case LostPower:
+		return "without power"
 	}
 	return "running"
 }
@@ -328,7 +349,8 @@ func (m *Machine) finish(e End) {
 			m.endInit(e)
 			return
 		}
-	case Panicked, Execed, Stuck, TimedOut, Livelocked, Lingering:
+	case Panicked, Execed, Stuck, TimedOut, Livelocked, Lingering, Hung, Kexeced, ResetByHand,
+		LostPower:
 	}
 	m.over(e)
 }

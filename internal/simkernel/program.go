@@ -145,11 +145,15 @@ type (
 	// ReadLine reads a line from standard input and throws it away. At the end of file the
 	// process exits with status 0, as a shell does.
 	ReadLine struct{}
-	// Reboot is reboot(2). The process exits with the errno if it fails, and with 0 if the
-	// kernel comes back from it.
+	// Reboot is reboot(2). The process exits with the errno if it fails. It goes on if the
+	// kernel cannot restart, and exits with 0 if it cannot halt or power off.
 	Reboot struct {
 		Cmd kernel.RebootCmd
 		Arg string
+		// BadArg is a pointer to nowhere instead of Arg.
+		BadArg bool
+		// Magic1 and Magic2 are the right ones if 0.
+		Magic1, Magic2 uint32
 	}
 )
 

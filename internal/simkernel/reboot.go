@@ -1,109 +1,345 @@
 package simkernel
 
 import (
+	"slices"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// The magic numbers of reboot(2), and the commands that PID 1 does not use
+// (include/uapi/linux/reboot.h).
+const (
+	RebootMagic1  = 0xfee1dead
+	RebootMagic2  = 0x28121969
+	RebootMagic2A = 0x05121996
+	RebootMagic2B = 0x16041998
+	RebootMagic2C = 0x20112000
+
+	SWSuspend kernel.RebootCmd = 0xD000FCE2
+	Kexec     kernel.RebootCmd = 0x45584543
 )
 
 // maxRebootArg is where RESTART2's argument is cut (kernel/reboot.c, a buffer of 256 bytes).
 const maxRebootArg = 255
 
-// reboot is reboot(2), up to where it takes time. The order of the checks is that of
-// kernel/reboot.c. It returns what will happen when the devices are shut down; How is 0 if nothing
-// will.
-func (m *Machine) reboot(cmd kernel.RebootCmd, arg string) (End, kernel.Errno) {
-	if !m.init.capable(CapSysBoot) {
-		return End{}, kernel.EPERM
+// RebootConfig is what reboot(2) meets on its way down. The zero value is a machine without
+// drivers, which its firmware can reset and power off.
+type RebootConfig struct {
+	// Notifiers are reboot_notifier_list, in the order of registration, as all of these are.
+	Notifiers []Notifier
+	// Devices and Syscore are shut down in the reverse order.
+	Devices []Device
+	Syscore []Syscore
+	// RestartHandlers are those of register_restart_handler. On ARM the firmware has
+	// registered one of priority 129 before them. x86 calls them from 7.x on only.
+	RestartHandlers []Notifier
+	// RestartPrepare, PowerOffPrepare and PowerOffHandlers are sys-off handlers. Before 6.0
+	// there is but the last of PowerOffPrepare, as pm_power_off_prepare, and none of the
+	// others.
+	RestartPrepare, PowerOffPrepare, PowerOffHandlers []Notifier
+	// PMPowerOff is pm_power_off, if a driver has set it.
+	PMPowerOff *Notifier
+	// NoPowerOff says that the firmware has no method to power off, as without ACPI.
+	NoPowerOff bool
+	// CPUs is how many there can be: 1 if zero. OfflineCPUs are not there now.
+	CPUs        int
+	OfflineCPUs []int
+	// Image says what the kernel has for KEXEC, and Hibernation what for SW_SUSPEND.
+	Image       KexecImage
+	Hibernation Hibernation
+	// SingleThreaded says that PID 1 has one thread, if it has no others in Config.Threads. A
+	// program written in Go has several.
+	SingleThreaded bool
+	// Trace, if set, is told every step of a way down: the name of the kernel's function or
+	// list, and what it is about.
+	Trace func(at time.Duration, step, what string)
+}
+
+// KexecImage says whether a kernel has been loaded by kexec_load(2).
+type KexecImage uint8
+
+// The answers.
+const (
+	NoImage     KexecImage = iota
+	ImageLoaded            // and it is started
+	ImageLocked            // somebody is loading one
+)
+
+// Hibernation says whether the machine can hibernate.
+type Hibernation uint8
+
+// The answers.
+const (
+	NotBuilt  Hibernation = iota // CONFIG_HIBERNATION=n
+	Forbidden                    // nohibernate, or lockdown
+	Built                        // but there is no swap to write to
+)
+
+// rebootState is what a machine remembers of all this.
+type rebootState struct {
+	state SystemState
+	words End // the last: Text and Arg
+
+	cad       int // C_A_D
+	cadPID    *process
+	cadQueued bool
+
+	// The knobs of reboot= and /sys/kernel/reboot.
+	mode, panicMode RebootMode
+	method          ResetMethod
+	cpu             int
+	force           bool
+
+	acpiOff, initcallDebug bool
+
+	transition     transition
+	umh            usermodehelper
+	fallback       bool // poweroff_fallback_to_halt
+	powerOffCmd    string
+	orderlyOff     orderlyWork
+	orderlyRestart orderlyWork
+	protection     protection
+	cycled         bool // the reset took the memory's power away
+}
+
+// transition is system_transition_mutex, and what its holder does.
+type transition struct {
+	holder  *process // nil: free
+	begun   bool
+	way     wayDown
+	waiters []*process
+}
+
+// setUpReboot gives all that its start.
+func (m *Machine) setUpReboot() {
+	m.reboot.cad, m.reboot.cadPID = 1, m.init
+	m.reboot.powerOffCmd = "/sbin/poweroff"
+	m.setUpRebootMode()
+}
+
+// checkReboot is what reboot(2) looks at before it takes the lock. The order is that of
+// kernel/reboot.c: who asks, the magic numbers, the namespace, and whether there is a method to
+// power off.
+func (m *Machine) checkReboot(p *process, s *Reboot) kernel.Errno {
+	// ns_capable: in the user namespace that the process's PID namespace belongs to.
+	if !p.capable(CapSysBoot) {
+		return kernel.EPERM
 	}
 	if e := m.fault(callReboot); e != 0 {
-		return End{}, e
+		return e
 	}
-	if m.cfg.Namespace {
-		return rebootNamespace(cmd)
+	if !rightMagic(s.Magic1, s.Magic2) {
+		return kernel.EINVAL
 	}
-	switch cmd {
-	case kernel.CadOn, kernel.CadOff:
-		m.cad = cmd == kernel.CadOn
-		return End{}, 0
-	case kernel.Restart:
-		return End{How: Restarted, Text: "reboot: Restarting system"}, 0
-	case kernel.Restart2:
-		arg = arg[:min(len(arg), maxRebootArg)]
-		return End{
-			How: Restarted, Arg: arg,
-			Text: "reboot: Restarting system with command '" + arg + "'",
-		}, 0
-	case kernel.Halt:
-		return End{How: Halted, Text: "reboot: System halted"}, 0
-	case kernel.PowerOff:
-		return End{How: PoweredOff, Text: "reboot: Power down"}, 0
+	if m.cfg.Namespace || p.ns != m.root {
+		return 0
 	}
-	return End{}, kernel.EINVAL
+	if s.Cmd == kernel.PowerOff && !m.canPowerOff() {
+		m.reboot.fallback = m.kernel.fallback
+		s.Cmd = kernel.Halt
+	}
+	return 0
 }
 
-// rebootNamespace is what reboot(2) does in a PID namespace (kernel/pid_namespace.c,
-// reboot_pid_ns): PID 1 is killed, and its parent sees a signal that says why.
-func rebootNamespace(cmd kernel.RebootCmd) (End, kernel.Errno) {
-	switch cmd {
-	case kernel.Restart, kernel.Restart2:
-		return End{How: Restarted, Status: kernel.WaitStatus(syscall.SIGHUP)}, 0
-	case kernel.Halt:
-		return End{How: Halted, Status: kernel.WaitStatus(syscall.SIGINT)}, 0
-	case kernel.PowerOff:
-		return End{How: PoweredOff, Status: kernel.WaitStatus(syscall.SIGINT)}, 0
-	case kernel.CadOn, kernel.CadOff:
+// rightMagic reports whether the magic numbers are right. 0 stands for the right one.
+func rightMagic(one, two uint32) bool {
+	if one != 0 && one != RebootMagic1 {
+		return false
 	}
-	return End{}, kernel.EINVAL
-}
-
-// down carries out what reboot has decided. It returns true if the kernel comes back from it.
-func (m *Machine) down(e End) (returns bool) {
-	if e.Text != "" {
-		m.printk(0, e.Text)
-	}
-	if !m.cfg.Namespace &&
-		(e.How == Halted && m.cfg.HaltReturns || e.How == PoweredOff && m.cfg.PowerOffReturns) {
+	switch two {
+	case 0, RebootMagic2, RebootMagic2A, RebootMagic2B, RebootMagic2C:
 		return true
 	}
-	m.finish(e)
 	return false
 }
 
-// do calls reboot(2) in a process. Shutting the devices down takes its time in D; who comes second
-// waits for ever, for the first never unlocks the mutex.
-func (s Reboot) do(m *Machine, p *process) verdict {
-	f := &p.frame
-	if p.ns != m.root && p.capable(CapSysBoot) {
-		if e := m.rebootPIDNS(p, s.Cmd); e != 0 {
-			m.exit(p, kernel.WaitStatus(e)<<8)
-		}
-		return gone
+// rebootNamespace is what reboot(2) does in a PID namespace (kernel/pid_namespace.c,
+// reboot_pid_ns): PID 1 is killed, and its parent sees a signal that says why. The caller ends.
+func (m *Machine) rebootNamespace(p *process, cmd kernel.RebootCmd) kernel.Errno {
+	if p.ns != m.root {
+		return m.rebootPIDNS(p, cmd)
 	}
-	if !f.begun {
-		e, errno := m.reboot(s.Cmd, s.Arg)
-		if errno != 0 {
-			m.exit(p, kernel.WaitStatus(errno)<<8)
-			return gone
-		}
-		if e.How == 0 {
-			return done
-		}
-		f.begun, f.until = true, m.later(m.cfg.RebootTime)
-		if m.transit {
-			f.until = kernel.Never
-		}
-		m.transit = m.transit || !m.cfg.Namespace
-		m.rebooting = e
+	e := End{Status: kernel.WaitStatus(syscall.SIGINT)}
+	switch cmd {
+	case kernel.Restart, kernel.Restart2:
+		e.How, e.Status = Restarted, kernel.WaitStatus(syscall.SIGHUP)
+	case kernel.Halt:
+		e.How = Halted
+	case kernel.PowerOff:
+		e.How = PoweredOff
+	default:
+		return kernel.EINVAL
 	}
-	if m.now < f.until {
-		m.sleepUntil(p, f.until, Uninterruptible)
-		return again
-	}
-	if m.down(m.rebooting) || m.ending {
+	m.finish(e)
+	if p != m.init {
 		m.exit(p, 0)
 	}
+	return 0
+}
+
+// outcome is how a call of reboot(2) goes on.
+type outcome uint8
+
+const (
+	answered outcome = iota // with an errno, or 0
+	goesDown                // transition.way is to be gone
+	blocked                 // in D, for ever
+)
+
+// command carries out a command for who holds the lock (kernel/reboot.c, the switch).
+func (m *Machine) command(s *Reboot) (outcome, kernel.Errno) {
+	t := &m.reboot.transition
+	t.begun = true
+	switch s.Cmd {
+	case kernel.CadOn, kernel.CadOff:
+		m.reboot.cad = 0
+		if s.Cmd == kernel.CadOn {
+			m.reboot.cad = 1
+		}
+		return answered, 0
+	case kernel.Restart:
+		t.way = m.kernelRestart()
+	case kernel.Restart2:
+		if s.BadArg {
+			return answered, syscall.EFAULT
+		}
+		t.way = m.kernelRestartWith(s.Arg[:min(len(s.Arg), maxRebootArg)])
+	case kernel.Halt:
+		t.way = m.kernelHalt()
+	case kernel.PowerOff:
+		t.way = m.kernelPowerOff()
+	case Kexec:
+		return m.kernelKexec()
+	case SWSuspend:
+		return m.hibernate()
+	default:
+		return answered, kernel.EINVAL
+	}
+	return goesDown, 0
+}
+
+// kernelKexec starts the loaded kernel (kernel/kexec_core.c, kernel_kexec).
+func (m *Machine) kernelKexec() (outcome, kernel.Errno) {
+	switch m.cfg.Reboot.Image {
+	case ImageLocked:
+		return answered, syscall.EBUSY
+	case NoImage:
+		return answered, kernel.EINVAL
+	case ImageLoaded:
+	}
+	m.reboot.transition.way = wayDown{kind: toKexec, stages: m.kernel.kexec}
+	return goesDown, 0
+}
+
+// hibernate answers SW_SUSPEND (kernel/power/hibernate.c, hibernate). Since 4.19 it takes the lock
+// that reboot(2) already holds.
+func (m *Machine) hibernate() (outcome, kernel.Errno) {
+	switch m.cfg.Reboot.Hibernation {
+	case NotBuilt:
+		return answered, kernel.EINVAL
+	case Forbidden:
+		return answered, kernel.EPERM
+	case Built:
+	}
+	if m.kernel.deadlocks {
+		return blocked, 0
+	}
+	return answered, syscall.ENODEV
+}
+
+// unlockTransition lets the next one have the lock.
+func (m *Machine) unlockTransition() {
+	t := &m.reboot.transition
+	t.holder, t.begun, t.way = nil, false, wayDown{}
+	waiters := t.waiters
+	t.waiters = nil
+	for _, p := range waiters {
+		if p == m.init {
+			m.post(m.now, tick{})
+		} else {
+			m.wake(p)
+		}
+	}
+}
+
+// do calls reboot(2) in a process. It waits in D: for the lock, and for the devices.
+func (s Reboot) do(m *Machine, p *process) verdict {
+	t := &m.reboot.transition
+	if !p.frame.begun {
+		if e := m.checkReboot(p, &s); e != 0 {
+			m.exit(p, kernel.WaitStatus(e)<<8)
+			return gone
+		}
+		if m.cfg.Namespace || p.ns != m.root {
+			if e := m.rebootNamespace(p, s.Cmd); e != 0 {
+				m.exit(p, kernel.WaitStatus(e)<<8)
+			}
+			return gone
+		}
+		p.frame.begun = true
+	} else if s.Cmd == kernel.PowerOff && !m.canPowerOff() {
+		s.Cmd = kernel.Halt
+	}
+	if t.holder == nil {
+		t.holder = p
+	}
+	if t.holder != p {
+		t.waiters = append(t.waiters, p)
+		m.setState(p, Uninterruptible)
+		return again
+	}
+	if !t.begun {
+		switch o, e := m.command(&s); {
+		case o == blocked:
+			t.way.until = kernel.Never
+		case o == goesDown:
+			t.way.process = p
+		default:
+			m.unlockTransition()
+			if e != 0 {
+				m.exit(p, kernel.WaitStatus(e)<<8)
+				return gone
+			}
+			return done
+		}
+	}
+	switch m.proceed(&t.way) {
+	case underWay:
+		m.sleepUntil(p, t.way.until, Uninterruptible)
+		return again
+	case cameBack:
+		return m.leaveReboot(p)
+	case ended:
+	}
 	return gone
+}
+
+// leaveReboot is when the kernel could not do what it was asked. A restart returns to the caller;
+// halting and powering off end it, with the lock held (kernel/reboot.c, the calls of do_exit).
+func (m *Machine) leaveReboot(p *process) verdict {
+	w := &m.reboot.transition.way
+	if w.kind == toRestart {
+		m.unlockTransition()
+		return done
+	}
+	if w.dead {
+		m.warnIRQs(p)
+		m.hang()
+		return gone
+	}
+	m.doExit(p)
+	return gone
+}
+
+// warnIRQs is do_exit's word on interrupts that are off (kernel/exit.c).
+func (m *Machine) warnIRQs(p *process) {
+	if m.kernel.warnsIRQs {
+		m.printk(kernel.Warning,
+			"WARNING: CPU: 0 PID: "+strconv.Itoa(int(p.pid))+" at kernel/exit.c do_exit")
+	}
 }
 
 // RebootSelf calls reboot(2) in PID 1.
@@ -111,41 +347,74 @@ func (k *pid1Calls) RebootSelf(cmd kernel.RebootCmd) error {
 	if e := k.enter(callRebootSelf); e != 0 {
 		return e
 	}
+	return asError(k.reboot(&Reboot{Cmd: cmd}))
+}
+
+func (k *pid1Calls) reboot(s *Reboot) kernel.Errno {
+	const name = "RebootSelf"
 	m := k.m
-	e, errno := m.reboot(cmd, "")
-	if errno != 0 {
-		return errno
+	if e := m.checkReboot(m.init, s); e != 0 {
+		return e
 	}
-	if e.How == 0 {
-		return nil
+	if m.cfg.Namespace {
+		e := m.rebootNamespace(m.init, s.Cmd)
+		k.check()
+		return e
 	}
-	takes := m.cfg.RebootTime
-	if m.transit {
-		takes = kernel.Never
+	t := &m.reboot.transition
+	k.block(name, func() bool {
+		if t.holder != nil && t.holder != m.init {
+			if !slices.Contains(t.waiters, m.init) {
+				t.waiters = append(t.waiters, m.init)
+			}
+			return false
+		}
+		t.holder = m.init
+		return true
+	})
+	o, e := m.command(s)
+	switch o {
+	case answered:
+		m.unlockTransition()
+		return e
+	case blocked:
+		k.block(name, func() bool { return false })
+	case goesDown:
 	}
-	m.transit = !m.cfg.Namespace
-	k.blockFor("RebootSelf", takes)
-	if m.down(e) {
-		// do_exit ends the calling thread only, and that is PID 1's only one that does
-		// anything.
+	t.way.process = m.init
+	result, asked := underWay, time.Duration(-1)
+	k.block(name, func() bool {
+		result = m.proceed(&t.way)
+		if result == underWay && t.way.until != kernel.Never && t.way.until != asked {
+			asked = t.way.until
+			m.post(asked, tick{})
+		}
+		return result != underWay
+	})
+	k.check()
+	return k.leaveReboot()
+}
+
+// leaveReboot is leaveReboot of a process, for PID 1. Its end is the machine's if it has one
+// thread; else only the thread's that has called, and that was the only one to do anything.
+func (k *pid1Calls) leaveReboot() kernel.Errno {
+	m := k.m
+	w := &m.reboot.transition.way
+	if w.kind == toRestart {
+		m.unlockTransition()
+		return 0
+	}
+	if w.dead {
+		m.warnIRQs(m.init)
+	}
+	switch {
+	case m.cfg.Reboot.SingleThreaded && len(m.init.others()) == 0:
+		m.finish(End{How: Exited})
+	case w.dead:
+		m.hang()
+	default:
 		m.finish(End{How: Stuck, Text: "PID 1's thread has ended in reboot(2)"})
 	}
 	k.check()
-	return nil
-}
-
-// CadOn reports whether Ctrl-Alt-Del restarts the machine without asking PID 1.
-func (m *Machine) CadOn() bool { return m.cad }
-
-// CtrlAltDel is the three keys (kernel/reboot.c, ctrl_alt_del).
-type CtrlAltDel struct{}
-
-func (CtrlAltDel) act(m *Machine) {
-	switch {
-	case m.cfg.Namespace:
-	case m.cad:
-		m.down(End{How: Restarted, Text: "reboot: Restarting system"})
-	default:
-		m.send(m.init, syscall.SIGINT, false)
-	}
+	return 0
 }

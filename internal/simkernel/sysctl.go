@@ -19,9 +19,11 @@ type knob struct {
 	mode  uint16 // 0644 if 0
 	// min and max bound a number; both 0 is what the type can hold.
 	min, max int64
-	// get and set are for what stands elsewhere in the model. set is told what has been checked.
-	get func(m *Machine) string
-	set func(m *Machine, value string)
+	// get and set are for what stands elsewhere in the model. set is told what has been checked,
+	// by check, too, if there is one.
+	get   func(m *Machine) string
+	check func(m *Machine, value string) kernel.Errno
+	set   func(m *Machine, value string)
 }
 
 // knobKind is how a knob is read and written.
@@ -44,18 +46,16 @@ var knobs = [...]knob{
 	{name: "fs/protected_hardlinks", value: "0", min: 0, max: 1},
 	{name: "fs/protected_symlinks", value: "0", min: 0, max: 1},
 	{name: "fs/suid_dumpable", value: "0", min: 0, max: 2},
-	{name: "kernel/cad_pid", value: "1", mode: 0o600},
+	{
+		name: "kernel/cad_pid", mode: 0o600,
+		get: (*Machine).cadPIDText, check: (*Machine).checkCadPID, set: (*Machine).setCadPID,
+	},
 	{name: "kernel/core_pattern", value: "core", kind: knobText},
 	{name: "kernel/core_uses_pid", value: "0"},
 	{
 		name: "kernel/ctrl-alt-del",
-		get: func(m *Machine) string {
-			if m.cad {
-				return "1"
-			}
-			return "0"
-		},
-		set: func(m *Machine, value string) { m.cad = value != "0" },
+		get:  func(m *Machine) string { return strconv.Itoa(m.reboot.cad) },
+		set:  func(m *Machine, value string) { m.reboot.cad, _ = strconv.Atoi(value) },
 	},
 	{name: "kernel/dmesg_restrict", value: "0", min: 0, max: 1},
 	{name: "kernel/domainname", value: "(none)", kind: knobText},
@@ -93,7 +93,11 @@ var knobs = [...]knob{
 		get: func(m *Machine) string { return strconv.Itoa(m.pids.max) },
 		set: func(m *Machine, value string) { m.pids.max, _ = strconv.Atoi(value) },
 	},
-	{name: "kernel/poweroff_cmd", value: "/sbin/poweroff", kind: knobText},
+	{
+		name: "kernel/poweroff_cmd", kind: knobText,
+		get: func(m *Machine) string { return m.reboot.powerOffCmd },
+		set: (*Machine).setPowerOffCmd,
+	},
 	{name: "kernel/print-fatal-signals", value: "0"},
 	{
 		name: "kernel/printk", kind: knobInts,
@@ -251,6 +255,11 @@ func (m *Machine) setKnob(name, text string) kernel.Errno {
 		}
 		if m.devkmsgFixed && mode != m.devkmsg {
 			return kernel.EINVAL
+		}
+	}
+	if k.check != nil {
+		if e := k.check(m, value); e != 0 {
+			return e
 		}
 	}
 	if k.set != nil {

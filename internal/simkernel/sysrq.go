@@ -48,13 +48,14 @@ func (m *Machine) sysrqTrigger(text string) kernel.Errno {
 	levels[0] = before
 	switch key {
 	case 'b':
-		m.finish(End{How: Restarted, Text: "sysrq: Resetting"})
+		m.reboot.words = End{Text: "sysrq: " + action}
+		m.emergencyRestart()
 	case 'c':
 		const panicked = "Kernel panic - not syncing: sysrq triggered crash"
 		m.printk(0, panicked)
 		m.finish(End{How: Panicked, Text: panicked})
 	case 'o':
-		m.down(End{How: PoweredOff, Text: "reboot: Power down"})
+		m.queue(m.kernelPowerOff(), nil) // kernel/power/poweroff.c
 	case 'e', 'i':
 		sig := kernel.SIGTERM
 		if key == 'i' {
@@ -67,9 +68,7 @@ func (m *Machine) sysrqTrigger(text string) kernel.Errno {
 			}
 		}
 	case 's':
-		m.kworker(m.syncAll().and(&ioWait{then: func() {
-			m.printk(kernel.Info, "Emergency Sync complete")
-		}}))
+		m.emergencySync()
 	case 'u':
 		m.kworker(m.emergencyRemount().and(&ioWait{then: func() {
 			m.printk(kernel.Info, "Emergency Remount complete")

@@ -1,0 +1,94 @@
+package simkernel
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// NotifyResult is what a function on a notifier chain returns (include/linux/notifier.h).
+type NotifyResult uint32
+
+// The results. NotifyBad and NotifyStop end the chain, and nothing else: what is under way goes on.
+const (
+	NotifyDone NotifyResult = 0x0000
+	NotifyOK   NotifyResult = 0x0001
+	NotifyBad  NotifyResult = notifyStopMask | 0x0002
+	NotifyStop NotifyResult = notifyStopMask | 0x0001
+
+	notifyStopMask NotifyResult = 0x8000
+)
+
+// Effect is what a handler asks of the firmware.
+type Effect uint8
+
+// The effects.
+const (
+	Nothing   Effect = iota
+	Resets           // the machine, as Firmware.OnReset says
+	PowersOff        // as Firmware.OnPowerOff says
+)
+
+// Notifier is a function on a notifier chain, as data.
+type Notifier struct {
+	Name     string
+	Priority int
+	Returns  NotifyResult
+	// Takes is how long it takes: kernel.Never if it hangs.
+	Takes time.Duration
+	// Says is what it prints, if anything, at this level.
+	Says  string
+	Level kernel.Level
+	// Does is for the handlers that restart or power off.
+	Does Effect
+}
+
+// chain is notifiers in the order in which they are called: the highest priority first, and those
+// of one priority as they were registered (kernel/notifier.c, notifier_chain_register).
+func chain(registered []Notifier) []Notifier {
+	if len(registered) < 2 {
+		return registered
+	}
+	sorted := slices.Clone(registered)
+	slices.SortStableFunc(sorted, func(a, b Notifier) int { return b.Priority - a.Priority })
+	return sorted
+}
+
+// callNext calls the next function of a chain that may sleep, and reports whether there may be more
+// (kernel/notifier.c, notifier_call_chain).
+func (m *Machine) callNext(w *wayDown, name string) bool {
+	if w.i >= len(w.chain) {
+		return false
+	}
+	n := &w.chain[w.i]
+	w.i++
+	m.called(name, n)
+	w.until = m.later(n.Takes)
+	if n.Returns&notifyStopMask != 0 {
+		w.i = len(w.chain)
+	}
+	return true
+}
+
+// callAtomic calls a chain that may not sleep: nobody else runs meanwhile. It comes back if nothing
+// of that has ended the machine.
+func (m *Machine) callAtomic(name string, c []Notifier) {
+	for i := range c {
+		n := &c[i]
+		m.called(name, n)
+		m.spend(n.Takes)
+		m.effect(n.Does)
+		if m.ended || n.Returns&notifyStopMask != 0 {
+			return
+		}
+	}
+}
+
+// called tells that a notifier is called.
+func (m *Machine) called(chain string, n *Notifier) {
+	m.trace(chain, n.Name)
+	if n.Says != "" {
+		m.printk(n.Level, n.Says)
+	}
+}

@@ -1,0 +1,263 @@
+package simkernel
+
+import (
+	"time"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// arch is the architecture that a kernel is built for.
+type arch uint8
+
+const (
+	archX86 arch = iota
+	archARM
+	archARM64
+	archMIPS
+)
+
+// profile is a kernel: what differs between versions and architectures, as data. A version more
+// is an entry more.
+type profile struct {
+	name string
+	arch arch
+	// The ways down [Kernel 5.16 to 5.20, 5.26].
+	restart, halt, powerOff, kexec []stage
+	// says is the kernel's last words, and prefix is before other lines of theirs
+	// [Kernel 5.21].
+	says   words
+	prefix string
+	// states are the values of system_state, in order [Kernel 5.23].
+	states []SystemState
+	// reasons are what kmsg_dump is told for a restart, a halt and a power-off
+	// [Kernel 5.22]. Without them it is not called.
+	reasons []DumpReason
+	// fallback says that a power-off without a method is remembered [Kernel 5.8].
+	fallback bool
+	// sysOff says that powering off is a chain of handlers and not a pointer [Kernel 5.29].
+	sysOff bool
+	// restartHandlers says that machine_restart calls them [Kernel 5.33, 5.36].
+	restartHandlers bool
+	// failsAfter is how long machine_restart waits before it says that it failed
+	// [Kernel 5.36].
+	saysFailed bool
+	failsAfter time.Duration
+	// saysRestart is x86's word of its own [Kernel 5.32].
+	saysRestart bool
+	// haltReturns says that machine_halt comes back [Kernel 5.38, 5.39].
+	haltReturns bool
+	// powerOffAlive says that machine_power_off stops nothing before it tries
+	// [Kernel 5.46].
+	powerOffAlive bool
+	// warnsIRQs says that do_exit warns where interrupts are off [Kernel 5.47].
+	warnsIRQs bool
+	// deadlocks says that reboot(2) and hibernate take the same lock [Kernel 5.13].
+	deadlocks bool
+	// sysfs says that there is /sys/kernel/reboot [Kernel 5.66].
+	sysfs bool
+	// modes says that reboot= knows panic_ [Kernel 5.72].
+	panicModes bool
+	// limitsCPU says that reboot= refuses a CPU that cannot be [Kernel 5.74].
+	limitsCPU bool
+	// protects says that there is hw_protection_shutdown, and protectsBy that it can
+	// reboot, too [Kernel 5.60 to 5.64].
+	protects, protectsBy bool
+	// emergencyState and emergencyDump say what emergency_restart does besides
+	// [Kernel 5.41].
+	emergencyState, emergencyDump bool
+	// starting and startingLevel are what kexec says [Kernel 5.26].
+	starting      string
+	startingLevel kernel.Level
+	// kexecCommand is what kexec tells the notifiers.
+	kexecCommand string
+}
+
+// words are what a kernel says at the end of its ways down.
+type words struct {
+	restart  string
+	with     [2]string // around the command
+	halt     string
+	instead  string // of a power-off for which there is no method
+	powerOff string
+}
+
+var (
+	words3 = words{
+		restart:  "Restarting system.",
+		with:     [2]string{"Restarting system with command '", "'."},
+		halt:     "System halted.",
+		powerOff: "Power down.",
+	}
+	words4 = words{
+		restart:  "reboot: Restarting system",
+		with:     [2]string{"reboot: Restarting system with command '", "'"},
+		halt:     "reboot: System halted",
+		instead:  "reboot: Power off not available: System halted instead",
+		powerOff: "reboot: Power down",
+	}
+)
+
+// The ways down by version [Kernel 5.16 to 5.20].
+var (
+	restart26 = []stage{
+		stageNotifiers, stageSystemState, stageDeviceShutdown, stageSyscore, stageMessage,
+		stageMachine,
+	}
+	down3 = []stage{
+		stageNotifiers, stageSystemState, stageUsermodehelper, stageDeviceShutdown,
+		stageMigrate, stageSyscore, stageMessage, stageKmsgDump, stageMachine,
+	}
+	prepared = []stage{
+		stageNotifiers, stageSystemState, stageUsermodehelper, stageDeviceShutdown,
+		stagePrepare, stageMigrate, stageSyscore, stageMessage, stageKmsgDump, stageMachine,
+	}
+	powerOff26 = []stage{
+		stageNotifiers, stageSystemState, stageDeviceShutdown, stagePrepare, stageSyscore,
+		stageMessage, stageMachine,
+	}
+	kexec26 = []stage{
+		stageNotifiers, stageSystemState, stageDeviceShutdown, stageMessage, stageMachine,
+	}
+	kexec3 = []stage{
+		stageNotifiers, stageSystemState, stageUsermodehelper, stageDeviceShutdown,
+		stageMigrate, stageMessage, stageMachine,
+	}
+	kexec5 = []stage{
+		stageNotifiers, stageSystemState, stageUsermodehelper, stageDeviceShutdown,
+		stageMigrate, stageSyscore, stageMessage, stageMachine,
+	}
+	kexec6 = []stage{
+		stageNotifiers, stageSystemState, stageUsermodehelper, stageDeviceShutdown,
+		stageMigrate, stageSyscore, stageMessage, stageKmsgDump, stageMachine,
+	}
+
+	states26 = []SystemState{Booting, SystemRunning, SystemHalt, SystemPowerOff, SystemRestart}
+	states4  = []SystemState{
+		Booting, Scheduling, SystemRunning, SystemHalt, SystemPowerOff, SystemRestart,
+	}
+	states6 = []SystemState{
+		Booting, Scheduling, FreeingInitmem, SystemRunning, SystemHalt, SystemPowerOff,
+		SystemRestart, SystemSuspend,
+	}
+
+	reasonsByKind = []DumpReason{DumpRestart, DumpHalt, DumpPowerOff}
+	reasonsOne    = []DumpReason{DumpShutdown, DumpShutdown, DumpShutdown}
+)
+
+// linux26 is 2.6.17 to 2.6.24.
+func linux26(name string) profile {
+	return profile{
+		name: name, arch: archX86,
+		restart: restart26, halt: restart26, powerOff: powerOff26, kexec: kexec26,
+		says: words3, states: states26, haltReturns: true,
+		starting: "Starting new kernel",
+	}
+}
+
+// linux3 is 3.10.
+func linux3(name string, a arch) profile {
+	return profile{
+		name: name, arch: a,
+		restart: down3, halt: down3, powerOff: prepared, kexec: kexec3,
+		says: words3, states: states26, reasons: reasonsByKind, emergencyDump: true,
+		starting: "Starting new kernel",
+	}
+}
+
+// linux4 is 4.19.
+func linux4(name string, a arch) profile {
+	p := linux3(name, a)
+	p.says, p.prefix, p.states = words4, "reboot: ", states4
+	p.restartHandlers = a != archX86
+	p.deadlocks = true
+	p.starting = "kexec_core: Starting new kernel"
+	return p
+}
+
+// linux5 is 5.10.
+func linux5(name string, a arch) profile {
+	p := linux4(name, a)
+	p.reasons = reasonsOne
+	p.kexec = kexec5
+	p.startingLevel, p.kexecCommand = notice, "kexec reboot"
+	p.panicModes, p.limitsCPU, p.emergencyState = true, true, true
+	return p
+}
+
+// linux6 is 6.1.
+func linux6(name string, a arch) profile {
+	p := linux5(name, a)
+	p.restart, p.kexec, p.states = prepared, kexec6, states6
+	p.sysOff, p.warnsIRQs, p.sysfs, p.protects = true, true, true, true
+	return p
+}
+
+// linux612 is 6.12.
+func linux612(name string, a arch) profile {
+	p := linux6(name, a)
+	p.fallback = true
+	return p
+}
+
+// linux7 is 7.2.
+func linux7(name string, a arch) profile {
+	p := linux612(name, a)
+	p.restartHandlers, p.protectsBy = true, true
+	return p
+}
+
+// onPC is an x86 kernel from 3.x on.
+func onPC(p profile) profile {
+	p.saysRestart = true
+	return p
+}
+
+// onARM is a kernel that says when it could not restart, after a time.
+func onARM(p profile, after time.Duration) profile {
+	p.saysFailed, p.failsAfter = true, after
+	return p
+}
+
+// onWatchdog is a board whose machine_restart is its watchdog, and whose kernel does nothing else
+// to halt and to power off.
+func onWatchdog(p profile) profile {
+	p.haltReturns, p.powerOffAlive = true, true
+	return p
+}
+
+// profiles are all kernels. The first is the one that a machine has if it is not asked for another.
+var profiles = []profile{
+	onPC(linux6("linux-6.1-x86_64", archX86)),
+	linux26("linux-2.6.17-i386"),
+	linux26("linux-2.6.24-i386"),
+	onARM(linux3("linux-3.10-arm", archARM), time.Second),
+	onWatchdog(linux3("linux-3.10-mips-wdt", archMIPS)),
+	onPC(linux4("linux-4.19-x86_64", archX86)),
+	onPC(linux5("linux-5.10-x86_64", archX86)),
+	onARM(linux5("linux-5.10-arm64", archARM64), 0),
+	onARM(linux6("linux-6.1-arm64", archARM64), 0),
+	onPC(linux612("linux-6.12-x86_64", archX86)),
+	onPC(linux7("linux-7.2-x86_64", archX86)),
+}
+
+// Kernels are the names that Config.Kernel may have.
+func Kernels() []string {
+	names := make([]string, len(profiles))
+	for i := range profiles {
+		names[i] = profiles[i].name
+	}
+	return names
+}
+
+// profileOf finds a kernel by its name.
+func profileOf(name string) *profile {
+	if name == "" {
+		return &profiles[0]
+	}
+	for i := range profiles {
+		if profiles[i].name == name {
+			return &profiles[i]
+		}
+	}
+	panic("simkernel: no kernel is named " + name)
+}
