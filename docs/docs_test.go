@@ -57,19 +57,19 @@ func texts(t *testing.T, f func(name, text string)) {
 	}
 }
 
-// statements are the numbers of docs/busybox.md.
-func statements(t *testing.T) map[string]bool {
+// statements are the numbers of docs/busybox.md, or of another page with numbered statements.
+func statements(t *testing.T, page string, least int) map[string]bool {
 	t.Helper()
 	known := make(map[string]bool)
 	item := regexp.MustCompile(`(?m)^- \*\*(\d+\.\d+)\*\* \S`)
-	for _, m := range item.FindAllStringSubmatch(read(t, "docs/busybox.md"), -1) {
+	for _, m := range item.FindAllStringSubmatch(read(t, page), -1) {
 		if known[m[1]] {
-			t.Errorf("docs/busybox.md has %s twice", m[1])
+			t.Errorf("%s has %s twice", page, m[1])
 		}
 		known[m[1]] = true
 	}
-	if len(known) < 100 {
-		t.Fatalf("docs/busybox.md has %d statements, want at least 100", len(known))
+	if len(known) < least {
+		t.Fatalf("%s has %d statements, want at least %d", page, len(known), least)
 	}
 	return known
 }
@@ -117,7 +117,7 @@ func TestCitedReadsListsAndRanges(t *testing.T) {
 // TestEveryCitedStatementIsThere looks at the citations everywhere, and at the statements that the
 // cases of test/differential and the rows of docs/compatibility.md name.
 func TestEveryCitedStatementIsThere(t *testing.T) {
-	known := statements(t)
+	known := statements(t, "docs/busybox.md", 100)
 	// A citation may go on behind the comment sign of the next line.
 	comment := regexp.MustCompile(`\n[ \t]*(//|#)?[ \t]*`)
 	citation := regexp.MustCompile(`\[BusyBox (\d[^\]]*)\]`)
@@ -157,6 +157,31 @@ func TestEveryCitedStatementIsThere(t *testing.T) {
 	})
 	if count < 100 {
 		t.Errorf("%d citations, want at least 100: are they found?", count)
+	}
+}
+
+// TestEveryCitedKernelStatementIsThere looks at the citations of docs/kernel.md.
+func TestEveryCitedKernelStatementIsThere(t *testing.T) {
+	known := statements(t, "docs/kernel.md", 70)
+	comment := regexp.MustCompile(`\n[ \t]*(//|#)?[ \t]*`)
+	citation := regexp.MustCompile(`\[Kernel (\d[^\]]*)\]`)
+	count := 0
+	texts(t, func(name, text string) {
+		for _, m := range citation.FindAllStringSubmatch(comment.ReplaceAllString(text, " "), -1) {
+			numbers, ok := cited(m[1])
+			if !ok {
+				t.Errorf("%s: %s: expected a range within a section", name, m[0])
+			}
+			for _, n := range numbers {
+				count++
+				if !known[n] {
+					t.Errorf("%s cites %s, which is not in docs/kernel.md", name, n)
+				}
+			}
+		}
+	})
+	if count < 10 {
+		t.Errorf("%d citations, want at least 10: are they found?", count)
 	}
 }
 

@@ -19,7 +19,7 @@ func (CtrlAltDel) act(m *Machine) {
 	switch {
 	case m.cfg.Namespace:
 	case r.cad == 0:
-		if p := r.cadPID; p != nil && p.state != Zombie && m.find(p.pid) == p {
+		if p := r.cadPID; m.find(p.pid) == p {
 			m.send(p, syscall.SIGINT, false)
 		}
 	case !r.cadQueued:

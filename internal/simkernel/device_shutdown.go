@@ -34,6 +34,7 @@ func (m *Machine) shutDownNext(w *wayDown) bool {
 	}
 	devices := m.cfg.Reboot.Devices
 	if i >= len(devices) {
+		m.shutDownDisks()
 		return false
 	}
 	d := &devices[len(devices)-1-i]
@@ -49,4 +50,15 @@ func (m *Machine) shutDownNext(w *wayDown) bool {
 	}
 	w.until = m.later(d.Takes)
 	return true
+}
+
+// shutDownDisks lets the disks that answer write down what is in their own caches, as their drivers
+// do (drivers/scsi/sd.c, sd_shutdown).
+func (m *Machine) shutDownDisks() {
+	for _, d := range m.disks {
+		if d.answers() {
+			d.settle()
+			d.flush(d.written)
+		}
+	}
 }

@@ -18,6 +18,8 @@ type Firmware struct {
 	// ClearsMemory says that it writes over the memory when it starts, so that nothing
 	// survives a warm reset there.
 	ClearsMemory bool
+	// StaysOff says that it waits for the power button when the power comes back.
+	StaysOff bool
 	// NoClock is a machine without a clock that goes on while it is off: its time of day
 	// begins at Config.Epoch every time.
 	NoClock bool

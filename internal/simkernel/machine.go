@@ -158,6 +158,9 @@ type Machine struct {
 	kernel   *profile
 	reboot   rebootState
 
+	persistent   Persistent
+	earlierBoots int
+
 	counts [callCount]int
 	faults map[call][]fault
 

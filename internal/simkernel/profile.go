@@ -21,7 +21,7 @@ const (
 type profile struct {
 	name string
 	arch arch
-	// The ways down [Kernel 5.16 to 5.20, 5.26].
+	// The ways down [Kernel 5.15 to 5.20].
 	restart, halt, powerOff, kexec []stage
 	// says is the kernel's last words, and prefix is before other lines of theirs
 	// [Kernel 5.21].
@@ -32,38 +32,40 @@ type profile struct {
 	// reasons are what kmsg_dump is told for a restart, a halt and a power-off
 	// [Kernel 5.22]. Without them it is not called.
 	reasons []DumpReason
-	// fallback says that a power-off without a method is remembered [Kernel 5.8].
+	// fallback says that a power-off without a method is remembered [Kernel 5.5].
 	fallback bool
 	// sysOff says that powering off is a chain of handlers and not a pointer [Kernel 5.29].
 	sysOff bool
-	// restartHandlers says that machine_restart calls them [Kernel 5.33, 5.36].
+	// restartHandlers says that machine_restart calls them [Kernel 5.36, 5.37].
 	restartHandlers bool
 	// failsAfter is how long machine_restart waits before it says that it failed
-	// [Kernel 5.36].
+	// [Kernel 5.37].
 	saysFailed bool
 	failsAfter time.Duration
-	// saysRestart is x86's word of its own [Kernel 5.32].
+	// saysRestart is x86's word of its own [Kernel 5.36].
 	saysRestart bool
-	// haltReturns says that machine_halt comes back [Kernel 5.38, 5.39].
+	// haltReturns says that machine_halt comes back [Kernel 5.41].
 	haltReturns bool
+	// noMethod says that the firmware has none to power off.
+	noMethod bool
 	// powerOffAlive says that machine_power_off stops nothing before it tries
-	// [Kernel 5.46].
+	// [Kernel 5.52].
 	powerOffAlive bool
-	// warnsIRQs says that do_exit warns where interrupts are off [Kernel 5.47].
+	// warnsIRQs says that do_exit warns where interrupts are off [Kernel 5.50].
 	warnsIRQs bool
 	// deadlocks says that reboot(2) and hibernate take the same lock [Kernel 5.13].
 	deadlocks bool
-	// sysfs says that there is /sys/kernel/reboot [Kernel 5.66].
+	// sysfs says that there is /sys/kernel/reboot [Kernel 5.67].
 	sysfs bool
-	// modes says that reboot= knows panic_ [Kernel 5.72].
+	// panicModes says that reboot= knows panic_ [Kernel 5.72].
 	panicModes bool
-	// limitsCPU says that reboot= refuses a CPU that cannot be [Kernel 5.74].
+	// limitsCPU says that reboot= refuses a CPU that cannot be [Kernel 5.71].
 	limitsCPU bool
 	// protects says that there is hw_protection_shutdown, and protectsBy that it can
-	// reboot, too [Kernel 5.60 to 5.64].
+	// reboot, too [Kernel 5.64 to 5.66].
 	protects, protectsBy bool
 	// emergencyState and emergencyDump say what emergency_restart does besides
-	// [Kernel 5.41].
+	// [Kernel 5.43].
 	emergencyState, emergencyDump bool
 	// starting and startingLevel are what kexec says [Kernel 5.26].
 	starting      string
@@ -97,7 +99,7 @@ var (
 	}
 )
 
-// The ways down by version [Kernel 5.16 to 5.20].
+// The ways down by version [Kernel 5.15 to 5.20].
 var (
 	restart26 = []stage{
 		stageNotifiers, stageSystemState, stageDeviceShutdown, stageSyscore, stageMessage,
@@ -218,10 +220,10 @@ func onARM(p profile, after time.Duration) profile {
 	return p
 }
 
-// onWatchdog is a board whose machine_restart is its watchdog, and whose kernel does nothing else
-// to halt and to power off.
+// onWatchdog is a board whose machine_restart is its watchdog, and which can neither halt nor power
+// off.
 func onWatchdog(p profile) profile {
-	p.haltReturns, p.powerOffAlive = true, true
+	p.haltReturns, p.powerOffAlive, p.noMethod = true, true, true
 	return p
 }
 

@@ -276,7 +276,7 @@ func (m *Machine) sleepUntil(p *process, t time.Duration, s State) {
 
 // later is the end of a wait of d from now, with what chance adds to it.
 func (m *Machine) later(d time.Duration) time.Duration {
-	if d == kernel.Never {
+	if d >= kernel.Never-m.now {
 		return kernel.Never
 	}
 	return m.now + m.vary(d)

@@ -129,45 +129,42 @@ func (m *Machine) online(cpu int) bool {
 	return cpu < m.possibleCPUs()
 }
 
-// sysReboot is where the knobs are.
-const sysReboot = "/sys/kernel/reboot/"
+// sysReboot is where the knobs are, below /sys.
+const sysReboot = "kernel/reboot/"
 
-// RebootKnob reads a file of /sys/kernel/reboot: mode, type, force, cpu; from 6.15 on
-// hw_protection.
-func (m *Machine) RebootKnob(name string) (string, error) {
+// rebootKnobs are their names.
+var rebootKnobs = [...]string{"cpu", "force", "hw_protection", "mode", "type"}
+
+// rebootKnob reads one (kernel/reboot.c, mode_show and its like).
+func (m *Machine) rebootKnob(name string) (string, kernel.Errno) {
 	r := &m.reboot
 	x86 := m.kernel.arch == archX86
 	switch {
 	case !m.kernel.sysfs:
 	case name == "mode":
-		return r.mode.String() + "\n", nil
+		return r.mode.String() + "\n", 0
 	case name == "type" && x86:
-		return r.method.String() + "\n", nil
+		return r.method.String() + "\n", 0
 	case name == "force" && x86:
 		if r.force {
-			return "1\n", nil
+			return "1\n", 0
 		}
-		return "0\n", nil
+		return "0\n", 0
 	case name == "cpu":
-		return strconv.Itoa(r.cpu) + "\n", nil
+		return strconv.Itoa(r.cpu) + "\n", 0
 	case name == "hw_protection" && m.kernel.protectsBy:
-		return r.protection.action() + "\n", nil
+		return r.protection.action() + "\n", 0
 	}
 	return "", kernel.ENOENT
 }
 
-// SetRebootKnob writes one, as a process with CAP_SYS_BOOT does.
-func (m *Machine) SetRebootKnob(name, value string) error {
-	return asError(m.setRebootKnob(name, value, true))
-}
-
-// setRebootKnob follows kernel/reboot.c, mode_store and its like: the word only has to begin the
-// text.
-func (m *Machine) setRebootKnob(name, value string, capable bool) kernel.Errno {
-	if _, err := m.RebootKnob(name); err != nil {
-		return kernel.ENOENT
+// setRebootKnob writes one (kernel/reboot.c, mode_store and its like): the word only has to begin
+// the text.
+func (m *Machine) setRebootKnob(p *process, name, value string) kernel.Errno {
+	if _, e := m.rebootKnob(name); e != 0 {
+		return e
 	}
-	if !capable {
+	if !p.capable(CapSysBoot) {
 		return kernel.EPERM
 	}
 	r := &m.reboot

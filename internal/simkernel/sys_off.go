@@ -45,7 +45,7 @@ func (m *Machine) canPowerOff() bool {
 // firmwarePowersOff reports whether the firmware has registered a method: ACPI on a PC, PSCI or
 // the board elsewhere.
 func (m *Machine) firmwarePowersOff() bool {
-	return !m.cfg.Reboot.NoPowerOff && (m.kernel.arch != archX86 || m.acpi())
+	return !m.cfg.Reboot.NoPowerOff && !m.kernel.noMethod && (m.kernel.arch != archX86 || m.acpi())
 }
 
 // powerOffHandlers are the functions that are called to power off, and whether pm_power_off is one

@@ -9,15 +9,15 @@ import (
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
-// sysFS is sysfs(5), as far as the model has something to show: the disks, and the directories on
-// which others are mounted.
+// sysFS is sysfs(5), as far as the model has something to show: the disks, the knobs of rebooting,
+// and the directories on which others are mounted.
 type sysFS struct{}
 
 // sysDirs are its directories besides those of disks.
 var sysDirs = [...]string{
 	"block", "bus", "class", "class/block", "dev", "devices", "firmware", "fs", "fs/bpf",
 	"fs/cgroup", "fs/fuse", "fs/fuse/connections", "fs/pstore", "kernel", "kernel/config",
-	"kernel/debug", "kernel/security", "kernel/tracing", "module", "power",
+	"kernel/debug", "kernel/reboot", "kernel/security", "kernel/tracing", "module", "power",
 }
 
 // blockFiles are what stands in the directory of a disk.
@@ -60,6 +60,13 @@ func (sysFS) has(d *Disk, name string) bool {
 }
 
 func (s sysFS) stat(m *Machine, _ *process, path string) (nodeKind, uint16, bool) {
+	if name, ok := strings.CutPrefix(path, sysReboot); ok {
+		_, e := m.rebootKnob(name)
+		return kindFile, 0o644, e == 0
+	}
+	if path == sysReboot[:len(sysReboot)-1] && !m.kernel.sysfs {
+		return 0, 0, false
+	}
 	if slices.Contains(sysDirs[:], path) {
 		return kindDir, 0o755, true
 	}
@@ -109,6 +116,12 @@ func (s sysFS) list(m *Machine, _ *process, path string) []string {
 				names = append(names, first)
 			}
 		}
+	case path == sysReboot[:len(sysReboot)-1]:
+		for _, name := range rebootKnobs {
+			if _, e := m.rebootKnob(name); e == 0 {
+				names = append(names, name)
+			}
+		}
 	case path == "block":
 		for _, d := range m.disks {
 			if !d.onServer() {
@@ -137,14 +150,17 @@ func (sysFS) readlink(_ *Machine, _ *process, path string) (string, place, kerne
 	return "../../" + base(path), place{}, 0
 }
 
-func (sysFS) open(_ *Machine, _ *process, _ string, write bool) kernel.Errno {
-	if write {
+func (sysFS) open(_ *Machine, _ *process, path string, write bool) kernel.Errno {
+	if write && !strings.HasPrefix(path, sysReboot) {
 		return syscall.EACCES
 	}
 	return 0
 }
 
 func (s sysFS) read(m *Machine, _ *process, path string) (string, kernel.Errno) {
+	if name, ok := strings.CutPrefix(path, sysReboot); ok {
+		return m.rebootKnob(name)
+	}
 	d, name := s.split(m, path)
 	for _, f := range blockFiles {
 		if d != nil && f.name == name {
@@ -154,4 +170,9 @@ func (s sysFS) read(m *Machine, _ *process, path string) (string, kernel.Errno) 
 	return "", kernel.ENOENT
 }
 
-func (sysFS) write(*Machine, *process, string, string) kernel.Errno { return syscall.EACCES }
+func (sysFS) write(m *Machine, p *process, path, text string) kernel.Errno {
+	if name, ok := strings.CutPrefix(path, sysReboot); ok {
+		return m.setRebootKnob(p, name, text)
+	}
+	return syscall.EACCES
+}
