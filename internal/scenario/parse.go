@@ -21,6 +21,9 @@ func Worlds() []string { return []string{"sim", "pidns", "container", "qemu"} }
 // Parse reads a scenario. The file's name is for messages and gives the scenario its own. The
 // error is Problems.
 func Parse(file string, text []byte) (*Scenario, error) {
+	if n := namelessSection(text); n > 0 {
+		return nil, Problems{{file, n, "-- --: a section without a name: expected -- NAME --"}}
+	}
 	archive := txtar.Parse(text)
 	p := &parser{
 		s: &Scenario{
@@ -43,6 +46,19 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		return nil, p.problems
 	}
 	return p.s, nil
+}
+
+// namelessSection returns the number of the first line that begins a section without a name, or 0.
+// Package txtar panics at it.
+func namelessSection(text []byte) int {
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		if string(bytes.TrimRight(line, "\r\n")) == "-- --" {
+			return n
+		}
+	}
+	return 0
 }
 
 // parser is a scenario that is being read.

@@ -262,6 +262,7 @@ func TestErrorsOfSections(t *testing.T) {
 		"# T.\nwant end halt\nwrong\nwronger\n":                                         "x.txtar:3: \"wrong\"",
 		"# T.\nwant end halt\nconsole pipe\nstop\n":                                     `x.txtar:4: "stop" is no word`,
 		"# T.\nwant end halt\nconsole none\nat 1s stop\n":                               "x.txtar:4: the console is no terminal here",
+		"# T.\nwant end halt\n-- --\n":                                                  `x.txtar:3: -- --: a section without a name`,
 		"# T.\nwant end halt\n-- etc/inittab --\n#\n::once:/bin/actor sya hello\n":      `x.txtar:5: actor: word 1, "sya": want`,
 		"# T.\nat 1s write etc/inittab <<b\nwant end halt\n-- b --\n::once:actor die\n": `x.txtar:5: actor: word 2 is missing`,
 		"# T.\nwant end halt\n-- etc/inittab --\n::once:/bin/actor say $HOME\n":         `x.txtar:4: a shell would have to run this`,
