@@ -72,12 +72,13 @@ func (m *Machine) openKmsg(p *process, f *openFile) kernel.Errno {
 }
 
 // ready reports whether there is something to read, if only that something is lost.
-func (r *logReader) ready() bool { return r.next != r.ring.next() }
+func (r *logReader) ready() bool { return r.next < r.ring.end() }
 
 // tellReader tells who waits for the record that has just come.
 func (m *Machine) tellReader(r *logReader) {
 	d := r.watcher
-	if d != nil && d.watched[kernel.In] && r.next+1 >= r.ring.next() {
+	// A newline ends the record before, too: two may have come.
+	if d != nil && d.watched[kernel.In] && r.ready() && r.next+2 >= r.ring.end() {
 		m.ready = append(m.ready, readiness{d, kernel.In})
 	}
 }
@@ -90,7 +91,7 @@ func (m *Machine) readKmsg(f *openFile, b []byte) (int, kernel.Errno) {
 	case r.next < m.ring.first:
 		r.next = m.ring.first
 		return 0, syscall.EPIPE
-	case r.next == m.ring.next():
+	case !r.ready():
 		return 0, kernel.EAGAIN
 	}
 	text := m.ring.at(r.next).format(r.next)
@@ -104,7 +105,7 @@ func (m *Machine) readKmsg(f *openFile, b []byte) (int, kernel.Errno) {
 // format is a record as /dev/kmsg shows it (Documentation/ABI/testing/dev-kmsg).
 func (r *record) format(seq uint64) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d,%d,%d,-;", int(r.facility)<<3|int(r.Level), seq, r.At/time.Microsecond)
+	fmt.Fprintf(&b, "%d,%d,%d,-;", int(r.facility)<<3|int(r.level), seq, r.At/time.Microsecond)
 	for i := range len(r.Text) {
 		c := r.Text[i]
 		if c < ' ' || c >= 0x7f || c == '\\' {
@@ -140,8 +141,10 @@ func (m *Machine) writeKmsg(p *process, f *openFile, b []byte) (int, kernel.Errn
 			}
 		}
 	}
+	text, ended := strings.CutSuffix(text, "\n")
 	m.emit(record{
-		LogLine{m.now, kernel.Level(level), strings.TrimSuffix(text, "\n"), false}, uint16(facility),
+		LogLine: LogLine{m.now, kernel.Level(level), text, false}, level: kernel.Level(level),
+		facility: uint16(facility), open: !ended,
 	})
 	return len(b), 0
 }

@@ -17,6 +17,7 @@ func (m *Machine) setUpFiles() {
 		at := m.plant(p, kindFile, 0o644)
 		if at.node.fs.disk == nil || at.node.length() == 0 {
 			at.node.text = text
+			at.node.fs.used += at.node.takes()
 		}
 	}
 	for _, d := range m.cfg.Dirs {

@@ -77,7 +77,7 @@ func TestPathResolution(t *testing.T) {
 		{Open{Path: "/d", Flags: syscall.O_RDWR, FD: 3}, "EISDIR"},
 		{Open{Path: "/d/f", Flags: syscall.O_CREAT | syscall.O_EXCL, FD: 3}, "EEXIST"},
 		{Open{Path: "/d/rel", Flags: syscall.O_CREAT | syscall.O_EXCL, FD: 3}, "EEXIST"},
-		{Open{Path: "/d/new/", Flags: syscall.O_CREAT, FD: 3}, "ENOENT"},
+		{Open{Path: "/d/new/", Flags: syscall.O_CREAT, FD: 3}, "EISDIR"},
 		{open("/" + strings.Repeat("n", 256)), "ENAMETOOLONG"},
 		{open("/" + strings.Repeat("n", 255)), "ENOENT"},
 		{open(strings.Repeat("/d/..", 900)), "ENAMETOOLONG"},

@@ -123,6 +123,7 @@ func (m *Machine) newNode(name string, kind nodeKind, mode uint16) *node {
 func (m *Machine) make(dir *node, name string, kind nodeKind, mode uint16) *node {
 	c := m.newNode(name, kind, mode)
 	dir.add(c)
+	c.fs.used += c.takes()
 	return c
 }
 

@@ -78,15 +78,12 @@ func (m *Machine) mount(p *process, a Mount) (*ioWait, kernel.Errno) {
 	case a.Flags&syscall.MS_MOVE != 0:
 		return nil, m.move(p, at, a)
 	}
-	return m.mountNew(at, a)
+	return m.mountNew(p, at, a)
 }
 
 // mountNew mounts a file system (fs/namespace.c, do_new_mount).
-func (m *Machine) mountNew(at place, a Mount) (*ioWait, kernel.Errno) {
-	if a.Type == "" {
-		return nil, kernel.EINVAL
-	}
-	fs, io, e := m.superFor(a)
+func (m *Machine) mountNew(p *process, at place, a Mount) (*ioWait, kernel.Errno) {
+	fs, io, e := m.superFor(p, a)
 	if e != 0 {
 		return nil, e
 	}

@@ -51,7 +51,7 @@ func TestMountErrors(t *testing.T) {
 		want  string
 	}{
 		{"no such type", []Step{Mount{Target: "/mnt", Type: "nosuchfs"}}, "ENODEV"},
-		{"no type", []Step{Mount{Target: "/mnt"}}, "EINVAL"},
+		{"no type", []Step{Mount{Target: "/mnt"}}, "ENODEV"},
 		{"no such target", []Step{tmpfs("/no")}, "ENOENT"},
 		{"target is a file", []Step{tmpfs("/bin/p")}, "ENOTDIR"},
 		{"no such device", []Step{ext4("/dev/no", "/mnt")}, "ENOENT"},
@@ -122,7 +122,7 @@ func TestMountErrors(t *testing.T) {
 		{"make what is there", []Step{ro, Mkdir{Path: "/data/sub"}}, "EEXIST"},
 		{"make in what is read-only", []Step{ro, Mkdir{Path: "/data/new"}}, "EROFS"},
 		{"remove from what is read-only", []Step{ro, Delete{"/data/f"}}, "EROFS"},
-		{"remove nothing from it", []Step{ro, Delete{"/data/no"}}, "ENOENT"},
+		{"remove nothing from it", []Step{ro, Delete{"/data/no"}}, "EROFS"},
 		{"a device on what is read-only", []Step{
 			Mknod{Path: "/data/null", Mode: syscall.S_IFCHR, Major: 1, Minor: 3},
 			ro,

@@ -56,6 +56,13 @@ func (m *Machine) walk(p *process, path string, flags walkFlags) (place, kernel.
 // walkParent finds the directory that a file is, or would be, in, and its name there
 // (fs/namei.c, path_parentat).
 func (m *Machine) walkParent(p *process, path string) (place, string, kernel.Errno) {
+	return m.walkParentFrom(p, m.fsOf(p).cwd, path)
+}
+
+// walkParentFrom is walkParent from a directory that may not be the working directory.
+func (m *Machine) walkParentFrom(
+	p *process, from place, path string,
+) (place, string, kernel.Errno) {
 	trimmed := strings.TrimRight(path, "/")
 	if trimmed == "" {
 		if path == "" {
@@ -68,7 +75,8 @@ func (m *Machine) walkParent(p *process, path string) (place, string, kernel.Err
 	if dir == "" {
 		dir = "."
 	}
-	at, e := m.walk(p, dir, wantDir)
+	links := 0
+	at, e := m.walkFrom(p, from, dir, wantDir, &links)
 	if e == 0 && len(name) > maxName {
 		e = syscall.ENAMETOOLONG
 	}
@@ -173,7 +181,7 @@ func (m *Machine) onto(at place) place {
 func (m *Machine) up(p *process, at place) place {
 	root := m.fsOf(p).root
 	for at != root && at.node == at.mnt.root {
-		if at.mnt.parent == nil {
+		if at.mnt.parent == nil { // the first mount, or one that was unmounted lazily
 			return at
 		}
 		at = place{at.mnt.parent, at.mnt.at}
@@ -300,6 +308,13 @@ func (m *Machine) create(p *process, path string, made stored) (*node, kernel.Er
 	if e != 0 {
 		return nil, e
 	}
+	return m.createIn(p, dir, name, path, made)
+}
+
+// createIn is create in a directory. The path says by a slash whether a directory is meant.
+func (m *Machine) createIn(
+	p *process, dir place, name, path string, made stored,
+) (*node, kernel.Errno) {
 	if name == "." || name == ".." || m.lookup(p, dir.node, name) != nil {
 		return nil, syscall.EEXIST
 	}
@@ -368,12 +383,12 @@ func (m *Machine) unlink(p *process, path string, dir bool) kernel.Errno {
 	case name == "." || name == "..":
 		return kernel.EISDIR
 	}
+	if !in.writable() {
+		return syscall.EROFS
+	}
 	n := m.lookup(p, in.node, name)
 	if n == nil {
 		return kernel.ENOENT
-	}
-	if !in.writable() {
-		return syscall.EROFS
 	}
 	if !dir && strings.HasSuffix(path, "/") && n.kind != kindDir {
 		return kernel.ENOTDIR

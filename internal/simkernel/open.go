@@ -1,6 +1,7 @@
 package simkernel
 
 import (
+	"strings"
 	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -54,15 +55,16 @@ func (m *Machine) openPlace(p *process, path string, flags int, mode uint16) (pl
 		syscall.O_CREAT|syscall.O_EXCL {
 		follow = noFollow
 	}
+	if flags&syscall.O_CREAT != 0 && strings.HasSuffix(path, "/") {
+		if _, _, e := m.walkParent(p, path); e != 0 && e != syscall.EBUSY {
+			return place{}, e
+		}
+		return place{}, kernel.EISDIR
+	}
 	at, e := m.walk(p, path, follow)
 	switch {
 	case e == kernel.ENOENT && flags&syscall.O_CREAT != 0:
-		n, e := m.create(p, path, stored{kind: kindFile, mode: mode})
-		if e != 0 {
-			return place{}, e
-		}
-		dir, _, _ := m.walkParent(p, path)
-		return place{dir.mnt, n}, 0
+		return m.openNew(p, path, mode)
 	case e != 0:
 		return place{}, e
 	case flags&syscall.O_CREAT != 0 && flags&syscall.O_EXCL != 0:
@@ -71,6 +73,24 @@ func (m *Machine) openPlace(p *process, path string, flags int, mode uint16) (pl
 		return place{}, syscall.ELOOP
 	}
 	return at, 0
+}
+
+// openNew makes a file to open: where a symbolic link leads to, if that leads nowhere yet.
+func (m *Machine) openNew(p *process, path string, mode uint16) (place, kernel.Errno) {
+	from := m.fsOf(p).cwd
+	for range maxLinks + 1 {
+		dir, name, e := m.walkParentFrom(p, from, path)
+		if e != 0 {
+			return place{}, e
+		}
+		if n := m.lookup(p, dir.node, name); n != nil && n.kind == kindLink {
+			from, path = dir, n.target
+			continue
+		}
+		n, e := m.createIn(p, dir, name, path, stored{kind: kindFile, mode: mode})
+		return place{dir.mnt, n}, e
+	}
+	return place{}, syscall.ELOOP
 }
 
 // mayOpen checks what a file may be opened for (fs/namei.c, may_open).

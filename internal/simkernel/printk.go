@@ -38,7 +38,11 @@ const facilityUser = 1
 // record is a record of the ring.
 type record struct {
 	LogLine
+	level    kernel.Level // in the ring
 	facility uint16
+	// open says that it has no newline. Readers see it when the next record has come: until
+	// then more could be added to it (kernel/printk/printk.c, LOG_NEWLINE).
+	open bool
 }
 
 // logRing is the kernel log: a ring that overwrites its oldest records
@@ -67,13 +71,16 @@ const (
 
 // printk is a line of the kernel's own.
 func (m *Machine) printk(level kernel.Level, text string) {
-	m.emit(record{LogLine{m.now, level, text, true}, 0})
+	m.emit(record{LogLine: LogLine{m.now, level, text, true}, level: level})
 }
 
-// Log is the seam's. PID 1 has turned the limit of /dev/kmsg off (internal/linux does so).
+// Log is the seam's. As by internal/linux, the limit of /dev/kmsg is off, and the kernel is told a
+// level that is not for the console, for what is to stand there PID 1 writes itself.
 func (k *pid1Calls) Log(level kernel.Level, text string) {
 	k.enter(callLog)
-	k.m.emit(record{LogLine{k.m.now, level, text, false}, facilityUser})
+	k.m.emit(record{
+		LogLine: LogLine{k.m.now, level, text, false}, level: kernel.Debug, facility: facilityUser,
+	})
 }
 
 // Log returns what stands in the kernel log, the oldest first.
@@ -96,6 +103,9 @@ func (m *Machine) emit(r record) {
 	if size == 0 {
 		size = ringSize
 	}
+	if n := len(g.records); n > g.head {
+		g.records[n-1].open = false
+	}
 	g.records = append(g.records, r)
 	g.bytes += r.takes()
 	for g.bytes > size || len(g.records)-g.head > size/ringPerText {
@@ -108,7 +118,7 @@ func (m *Machine) emit(r record) {
 		g.records = append(g.records[:0], g.records[g.head:]...)
 		g.head = 0
 	}
-	if int(r.Level) < g.levels[0] || g.ignore {
+	if int(r.level) < g.levels[0] || g.ignore {
 		m.onConsole(r)
 	}
 	for _, reader := range g.readers {
@@ -122,6 +132,14 @@ func (r *record) takes() int { return ringHeader + (len(r.Text)+7)&^7 }
 // next is the number of the record to come.
 func (g *logRing) next() uint64 { return g.first + uint64(len(g.records)-g.head) }
 
+// end is the number of the record to be read after all others.
+func (g *logRing) end() uint64 {
+	if n := len(g.records); n > g.head && g.records[n-1].open {
+		return g.next() - 1
+	}
+	return g.next()
+}
+
 // at is the record with a number that is not overwritten.
 func (g *logRing) at(n uint64) *record { return &g.records[g.head+int(n-g.first)] }
 
@@ -131,16 +149,25 @@ func (m *Machine) onConsole(r record) {
 	if t == nil || m.cfg.Namespace {
 		return // of a container the log is the host's
 	}
-	stamp := fmt.Sprintf("[%5d.%06d] ", r.At/time.Second, r.At%time.Second/time.Microsecond)
-	if m.ring.noTime {
-		stamp = ""
-	}
-	for line := range strings.SplitSeq(strings.TrimSuffix(r.Text, "\n"), "\n") {
-		t.printed = append(t.printed, printed{len(t.raw), Line{r.At, stamp + line}})
-		if len(m.whens) > 0 {
+	t.printed = append(t.printed, printed{len(t.raw), r.At, r.Text})
+	if len(m.whens) > 0 {
+		for line := range strings.SplitSeq(r.Text, "\n") {
 			m.appeared(line)
 		}
 	}
+}
+
+// consoleText is a record as the console shows it: each line with the time.
+func (m *Machine) consoleText(p printed) string {
+	stamp := fmt.Sprintf("[%5d.%06d] ", p.at/time.Second, p.at%time.Second/time.Microsecond)
+	if m.ring.noTime {
+		stamp = ""
+	}
+	var b strings.Builder
+	for line := range strings.SplitSeq(strings.TrimSuffix(p.text, "\n"), "\n") {
+		b.WriteString(stamp + line + "\n")
+	}
+	return b.String()
 }
 
 // printkArgument takes the words of the command line that concern the log.

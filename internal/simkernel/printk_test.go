@@ -139,21 +139,27 @@ func TestKmsgRecords(t *testing.T) {
 			return string(b[:n])
 		}
 		wantEqual(t, "record", read(), "6,0,0,-;a\\x09b\\x5cc\\x7f\\xffd\n")
-		wantEqual(t, "record", read(), "12,1,1234567,-;from PID 1\n")
+		wantEqual(t, "record", read(), "15,1,1234567,-;from PID 1\n")
 		wantEqual(t, "record", read(), kernel.EAGAIN.Error())
 		for _, test := range []struct{ write, want string }{
 			{"plain\n", "12,2,1234567,-;plain\n"},
-			{"<3>level", "11,3,1234567,-;level\n"},
-			{"<30>daemon", "30,4,1234567,-;daemon\n"},
-			{"<0>", "8,5,1234567,-;\n"},
-			{"<x>text", "12,6,1234567,-;<x>text\n"},
-			{"<7 text", "12,7,1234567,-;<7 text\n"},
+			{"<3>level\n", "11,3,1234567,-;level\n"},
+			{"<30>daemon\n", "30,4,1234567,-;daemon\n"},
+			{"<0>\n", "8,5,1234567,-;\n"},
+			{"<x>text\n", "12,6,1234567,-;<x>text\n"},
+			{"<7 text\n", "12,7,1234567,-;<7 text\n"},
 		} {
 			n, err := k.Write(fd, []byte(test.write))
 			wantErr(t, "Write", err, 0)
 			wantEqual(t, "written", n, len(test.write))
 			wantEqual(t, "record", read(), test.want)
 		}
+		// Without a newline it could still be added to.
+		k.Write(fd, []byte("open"))
+		wantEqual(t, "record", read(), kernel.EAGAIN.Error())
+		k.Write(fd, []byte("next\n"))
+		wantEqual(t, "record", read(), "12,8,1234567,-;open\n")
+		wantEqual(t, "record", read(), "12,9,1234567,-;next\n")
 		_, err = k.Write(fd, make([]byte, 2000))
 		wantErr(t, "Write", err, kernel.EINVAL)
 		m.printk(6, strings.Repeat("long", 100))

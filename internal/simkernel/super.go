@@ -28,7 +28,7 @@ var fsTypes = [...]fsType{
 	{name: "rootfs", noDev: true, single: true},
 	{name: "tmpfs", noDev: true},
 	{name: "bdev", noDev: true},
-	{name: "proc", noDev: true, single: true},
+	{name: "proc", noDev: true},
 	{name: "cgroup", noDev: true},
 	{name: "cgroup2", noDev: true, single: true},
 	{name: "devtmpfs", noDev: true, single: true, shown: ",size=245760k,nr_inodes=61440"},
@@ -115,7 +115,7 @@ func (m *Machine) newSuper(t fsType, source string) *superblock {
 const firstAnonymous = 1
 
 // superFor finds or makes the file system of a mount (fs/super.c, get_tree_*).
-func (m *Machine) superFor(a Mount) (*superblock, *ioWait, kernel.Errno) {
+func (m *Machine) superFor(p *process, a Mount) (*superblock, *ioWait, kernel.Errno) {
 	t, ok := fsTypeOf(a.Type)
 	if !ok {
 		return nil, nil, syscall.ENODEV
@@ -139,7 +139,7 @@ func (m *Machine) superFor(a Mount) (*superblock, *ioWait, kernel.Errno) {
 		}
 		return s, nil, 0
 	}
-	d, e := m.diskFor(t, a)
+	d, e := m.diskFor(p, t, a)
 	if e != 0 {
 		return nil, nil, e
 	}
@@ -147,7 +147,7 @@ func (m *Machine) superFor(a Mount) (*superblock, *ioWait, kernel.Errno) {
 }
 
 // diskFor finds the disk to mount.
-func (m *Machine) diskFor(t fsType, a Mount) (*Disk, kernel.Errno) {
+func (m *Machine) diskFor(p *process, t fsType, a Mount) (*Disk, kernel.Errno) {
 	if t.network {
 		d := m.Disk(a.Source)
 		if d == nil {
@@ -158,7 +158,7 @@ func (m *Machine) diskFor(t fsType, a Mount) (*Disk, kernel.Errno) {
 	if a.Source == "" {
 		return nil, kernel.EINVAL
 	}
-	at, e := m.walk(nil, a.Source, followLast)
+	at, e := m.walk(p, a.Source, followLast)
 	switch {
 	case e != 0:
 		return nil, e
@@ -226,12 +226,15 @@ func (m *Machine) readTree(s *superblock) {
 		n := m.makePath(s.root, p, st.kind, st.mode)
 		n.uid, n.gid, n.target, n.device = st.uid, st.gid, st.target, st.device
 		n.content, n.size = slices.Clone(st.content), st.size
-		s.used += n.takes()
+		if n.kind == kindFile {
+			s.used += n.takes()
+		}
 	}
 }
 
 // parse reads the options of a file system. Those that it does not know are kept as they are.
 func (s *superblock) parse(data string) kernel.Errno {
+	var given []string
 	for opt := range strings.SplitSeq(data, ",") {
 		key, value, _ := strings.Cut(opt, "=")
 		switch key {
@@ -259,9 +262,21 @@ func (s *superblock) parse(data string) kernel.Errno {
 				return kernel.EINVAL
 			}
 		}
+		given = append(given, opt)
+	}
+	if s.typ.name == "tmpfs" {
+		slices.SortStableFunc(given, func(a, b string) int { return tmpfsOrder(a) - tmpfsOrder(b) })
+	}
+	for _, opt := range given {
 		s.options += "," + opt
 	}
 	return 0
+}
+
+// tmpfsOrder is where tmpfs shows an option (mm/shmem.c, shmem_show_options).
+func tmpfsOrder(opt string) int {
+	key, _, _ := strings.Cut(opt, "=")
+	return slices.Index([]string{"size", "nr_inodes", "mode", "uid", "gid"}, key)
 }
 
 // memparse reads a size with its letter (lib/cmdline.c, memparse). A percentage is of memory.

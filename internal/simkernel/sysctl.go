@@ -42,7 +42,7 @@ const (
 // knobs are sorted by name. Defaults and ranges are those of Linux 6.1.
 var knobs = [...]knob{
 	{name: "fs/file-max", value: "9223372036854775807", kind: knobLong},
-	{name: "fs/nr_open", value: "1048576", kind: knobUint, min: 64, max: 2147483584},
+	{name: "fs/nr_open", value: "1048576", min: 64, max: 2147483584},
 	{name: "fs/protected_hardlinks", value: "0", min: 0, max: 1},
 	{name: "fs/protected_symlinks", value: "0", min: 0, max: 1},
 	{name: "fs/suid_dumpable", value: "0", min: 0, max: 2},
@@ -127,9 +127,9 @@ var knobs = [...]knob{
 	{name: "vm/dirty_background_bytes", value: "0", kind: knobLong},
 	{name: "vm/dirty_background_ratio", value: "10", min: 0, max: 100},
 	{name: "vm/dirty_bytes", value: "0", kind: knobLong},
-	{name: "vm/dirty_expire_centisecs", value: "3000", kind: knobUint, min: 0, max: math.MaxInt32},
+	{name: "vm/dirty_expire_centisecs", value: "3000", min: 0, max: math.MaxInt32},
 	{name: "vm/dirty_ratio", value: "20", min: 0, max: 100},
-	{name: "vm/dirty_writeback_centisecs", value: "500", kind: knobUint},
+	{name: "vm/dirty_writeback_centisecs", value: "500"},
 	{name: "vm/min_free_kbytes", value: "2847", min: 0, max: math.MaxInt32},
 	{name: "vm/oom_dump_tasks", value: "1"},
 	{name: "vm/oom_kill_allocating_task", value: "0"},

@@ -53,10 +53,11 @@ type terminal struct {
 	sane       int
 }
 
-// printed is a line of the kernel, which stands before what was written from an offset on.
+// printed is a record of the kernel, which stands before what was written from an offset on.
 type printed struct {
-	off int
-	Line
+	off  int
+	at   time.Duration
+	text string
 }
 
 type mark struct {
@@ -186,12 +187,12 @@ func (m *Machine) Screen() []Line {
 			p := t.printed[next]
 			show(from.at, string(t.raw[off:max(off, p.off)]))
 			off = max(off, p.off)
-			show(p.At, p.Text+"\n")
+			show(p.at, m.consoleText(p))
 		}
 		show(from.at, string(t.raw[off:to]))
 	}
 	for ; next < len(t.printed); next++ {
-		show(t.printed[next].At, t.printed[next].Text+"\n")
+		show(t.printed[next].at, m.consoleText(t.printed[next]))
 	}
 	return lines
 }

@@ -146,6 +146,9 @@ func (m *Machine) detach(mounts []*mount) *ioWait {
 		mnt.at.mounts--
 		m.mounts = slices.DeleteFunc(m.mounts, func(o *mount) bool { return o == mnt })
 		mnt.fs.mounts--
+		if mnt == mounts[0] {
+			mnt.parent, mnt.at = nil, nil
+		}
 		if mnt.fs.mounts > 0 {
 			continue
 		}
@@ -166,6 +169,9 @@ func (m *Machine) shutDown(fs *superblock) *ioWait {
 	d := fs.disk
 	io := m.writeOut(d)
 	io.then = func() {
+		if fs.mounts > 0 {
+			return // it was mounted once more meanwhile
+		}
 		d.super = nil
 		if !fs.readOnly {
 			d.unclean = false
@@ -184,6 +190,9 @@ func (m *Machine) reapLazy() {
 		return
 	}
 	m.lazy = slices.DeleteFunc(m.lazy, func(fs *superblock) bool {
+		if fs.mounts > 0 {
+			return true // it was mounted once more
+		}
 		if m.anyPlace(func(at place) bool { return at.mnt != nil && at.mnt.fs == fs }) {
 			return false
 		}

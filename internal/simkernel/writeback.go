@@ -138,7 +138,7 @@ const (
 // writebackSoon lets the writer look after its period, unless it will anyway.
 func (m *Machine) writebackSoon() {
 	period := m.knobTime(writebackPeriod)
-	if m.writerAwake || period == 0 {
+	if m.writerAwake || period <= 0 {
 		return
 	}
 	m.writerAwake = true
