@@ -261,6 +261,7 @@ func (m *Machine) setUpProcesses() {
 	p.stdio, p.fs = m.stdio, m.fs
 	m.setCred(p, c)
 	p.signal = signalUnkillable
+	m.tasks = 1
 	// PID 1 has neither session nor group of its own until setsid(2): both are the kernel's,
 	// number 0.
 	g := &group{session: &session{}}

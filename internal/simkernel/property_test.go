@@ -207,7 +207,7 @@ func (m *Machine) audit() error {
 		}
 		for _, t := range append([]*process{p}, p.others()...) {
 			users[t.cred.user]++
-			if !p.is(taskKthread) && p != m.init {
+			if !p.is(taskKthread) {
 				tasks++
 			}
 			if err := m.auditThread(t); err != nil {
@@ -215,7 +215,6 @@ func (m *Machine) audit() error {
 			}
 		}
 	}
-	tasks += len(m.init.others())
 	if n != m.all.n || states != m.states || tasks != m.tasks {
 		return fmt.Errorf("%d processes %v, %d tasks, counted %d %v, %d",
 			n, states, tasks, m.all.n, m.states, m.tasks)

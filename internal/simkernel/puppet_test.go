@@ -75,6 +75,7 @@ type simStage struct {
 	m       *Machine
 	puppets [puppetCount]*process
 	strings map[*process]*puppetStrings
+	came    sigset // to PID 1
 }
 
 // puppetStrings is what a simulated puppet is moved by.
@@ -192,6 +193,30 @@ func (s *simStage) call(p *process, o order) string {
 		return "0"
 	case "wait":
 		return s.wait(p, arg(0), arg(1), WaitOptions(arg(2)))
+	case "thread":
+		t, e := m.startThread(p, []Step{obeyStep{s}})
+		if e != 0 {
+			return result(e)
+		}
+		s.puppets[arg(0)] = t
+		s.strings[t] = &puppetStrings{}
+		return strconv.Itoa(int(p.ns.number(t.pid)))
+	case "endthread":
+		m.doExit(p)
+		return ""
+	case "exec":
+		m.load(p, &image{prog: &Program{Steps: []Step{obeyStep{s}}}})
+		if t := s.strings[p.lead]; t == nil {
+			s.strings[p.lead] = &puppetStrings{}
+		}
+		return ""
+	case "hang":
+		p.frames = append(p.frames, p.frame)
+		p.frame = frame{steps: []Step{Hang{Killable: arg(0) != 0}}}
+		return ""
+	case "fault":
+		m.forceSig(p, kernel.Signal(arg(0)))
+		return ""
 	case "came":
 		st := s.strings[p]
 		text := ""
@@ -245,7 +270,12 @@ func (s *simStage) obey(o order) string {
 
 // settle lets everybody run. PID 1 takes its signals.
 func (s *simStage) settle() {
-	for s.k.Next(s.k.Now()+time.Millisecond) != (kernel.Expired{}) {
+	for {
+		ev, ok := s.k.Next(s.k.Now() + time.Millisecond).(kernel.Signaled)
+		if !ok {
+			return
+		}
+		s.came.add(ev.Signal)
 	}
 }
 
@@ -526,8 +556,8 @@ func TestPuppets(t *testing.T) {
 }
 
 // newSimStage is the simulated kernel after some calls.
-func newSimStage(calls []order) *simStage {
-	m := New(Config{Namespace: true})
+func newSimStage(cfg Config, calls []order) *simStage {
+	m := New(cfg)
 	m.running = true
 	m.setsid(m.init)
 	s := &simStage{k: &pid1Calls{m}, m: m, strings: make(map[*process]*puppetStrings)}
@@ -541,7 +571,7 @@ func newSimStage(calls []order) *simStage {
 func certain(calls []order, o order) bool {
 	var first map[int]sight
 	for seed := range uint64(24) {
-		s := newSimStage(calls)
+		s := newSimStage(Config{Namespace: true}, calls)
 		s.m.rng = rand.New(rand.NewPCG(seed, 0))
 		s.obey(o)
 		if seen := s.look(); seed == 0 {
@@ -554,7 +584,7 @@ func certain(calls []order, o order) bool {
 }
 
 func playPuppets(t *rapid.T, puppet string) {
-	sim := newSimStage(nil)
+	sim := newSimStage(Config{Namespace: true}, nil)
 	actual, end := newRealStage(t, puppet)
 	defer end()
 	var calls []order

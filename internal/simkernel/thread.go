@@ -24,6 +24,10 @@ func (m *Machine) startThread(t *process, steps []Step) (*process, kernel.Errno)
 	m.setCred(n, t.cred)
 	r := p.more()
 	r.threads = append(r.threads, n)
+	if m.tasksFull() {
+		m.releaseThread(n)
+		return nil, kernel.EAGAIN
+	}
 	n.frame = frame{steps: append(slices.Clip(steps), ThreadExit{})}
 	m.wake(n)
 	return n, 0
