@@ -87,6 +87,9 @@ func (m *Machine) setCred(p *process, c *cred) {
 
 // commitCred changes a process's identity. With the user changes who its number counts against.
 func (m *Machine) commitCred(p *process, c *cred) {
+	if p.rare != nil && (c.euid != p.cred.euid || c.effective&^p.cred.effective != 0) {
+		p.rare.deathSignal = 0 // kernel/cred.c, commit_creds
+	}
 	c.user = m.userOf(c.uid)
 	p.cred.user.threads--
 	c.user.threads++

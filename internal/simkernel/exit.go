@@ -127,8 +127,8 @@ func (m *Machine) forgetOriginalParent(p *process) {
 		// Brothers are ordered by when they came to this parent.
 		m.births++
 		c.birth = m.births
-		if c.rare != nil && c.rare.deathSignal != 0 {
-			m.send(c, c.rare.deathSignal, false)
+		if c.rare != nil && mayKill(p, c, c.rare.deathSignal) == 0 {
+			m.send(c, c.rare.deathSignal, c.ns.level > p.ns.level)
 		}
 		c.exitSignal = uint8(syscall.SIGCHLD)
 		if c.dead() {

@@ -275,6 +275,10 @@ func signalFacts() []fact {
 			"0: fork 1 0 17 = 2", "1: fork 2 0 10 = 3", "2: deathsig 15", "2: action catch 15 0",
 			"1: fork 3 0 10 = 4", "3: exit 3", "1: exit 0", "2: came = 15", "3 under 0",
 			"0: wait 1 4 4 = 4 1 3",
+			"0: fork 4 0 17 = 5", "4: fork 5 0 17 = 6", "5: deathsig 9", "5: setuid 7", "4: setuid 8",
+			"4: exit 0", "5 is S",
+			"0: fork 6 0 17 = 7", "6: fork 7 0 17 = 8", "7: setuid 7", "7: deathsig 9", "6: setuid 8",
+			"6: exit 0", "7 is S",
 		}},
 		{"7.28 nobody waits: SIGCHLD ignored", inNamespace, []string{
 			"0: fork 1 0 17 = 2", "1: action ignore 17 0", "1: fork 2 0 17 = 3", "1: wait 0 0 4 = none",
