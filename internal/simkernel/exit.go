@@ -128,7 +128,7 @@ func (m *Machine) forgetOriginalParent(p *process) {
 		m.births++
 		c.birth = m.births
 		if c.rare != nil && mayKill(p, c, c.rare.deathSignal) == 0 {
-			m.send(c, c.rare.deathSignal, c.ns.level > p.ns.level)
+			m.send(c, c.rare.deathSignal, foreign(p, c))
 		}
 		c.exitSignal = uint8(syscall.SIGCHLD)
 		if c.dead() {

@@ -433,6 +433,10 @@ func mayKill(who, p *process, sig kernel.Signal) kernel.Errno {
 	return 0
 }
 
+// foreign reports whether the sender of a signal has no number in the namespace of who gets it:
+// then the signal is forced.
+func foreign(from, p *process) bool { return from.ns != p.ns && p.ns.number(from.pid) == 0 }
+
 // kill is kill(2), called by from, or if that is nil by somebody outside (kernel/signal.c,
 // kill_something_info). The number is one of from's namespace.
 func (m *Machine) kill(
@@ -442,11 +446,10 @@ func (m *Machine) kill(
 	if from != nil {
 		ns = from.ns
 	}
-	// force is whether p cannot see the sender.
 	send := func(p *process) kernel.Errno {
 		e := mayKill(from, p, sig)
 		if e == 0 {
-			m.send(p, sig, ancestor || p.ns.level > ns.level)
+			m.send(p, sig, ancestor || from != nil && foreign(from, p))
 		}
 		return e
 	}

@@ -156,6 +156,8 @@ func signalFacts() []fact {
 		{"7.3 from outside KILL and STOP reach the init of a namespace", inNamespace, []string{
 			"0: fork 1 536870912 17 = 2", "0: kill 2 15 = 0", "1 is S", "0: kill 2 19 = 0", "1 is T",
 			"0: kill 2 18 = 0", "1 is S", "0: kill 2 9 = 0", "1 is Z", "1 ends 9",
+			"0: fork 2 536870912 17 = 3", "0: fork 3 536870912 17 = 4", "3: fork 4 0 17 = 2",
+			"4: kill 0 9 = 0", "2 ends 9", "3 is S", "0 is S",
 		}},
 		{"7.4 what is blocked is never discarded as it is sent", inNamespace, []string{
 			"0: fork 1 536870912 17 = 2", "1: block 15", "1: action ignore 1 0", "1: block 1",
