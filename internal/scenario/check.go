@@ -130,7 +130,7 @@ func (c *checker) want(x Expectation) string {
 		}
 		return c.bounded(x.Bound, to[0].at-from[0].at, "it took")
 	case WantCount:
-		if n := len(c.places(x.Text)); !x.Bound.holds(int64(n), 0) {
+		if n := len(c.places(x.Text)); !x.Bound.holds(int64(n), 0, 0) {
 			return fmt.Sprintf("it stands there %d times", n)
 		}
 	case WantFile:
@@ -143,16 +143,17 @@ func (c *checker) want(x Expectation) string {
 	return ""
 }
 
-// bounded compares a time with a bound. A world that is late is granted its slack.
+// bounded compares a time with a bound. A world that is late is granted its slack, and one that
+// does not see exactly when something was its blur.
 func (c *checker) bounded(b Bound, d time.Duration, how string) string {
-	if b.holds(int64(d), c.t.Slack) {
+	if b.holds(int64(d), c.t.Slack, c.t.Blur) {
 		return ""
 	}
 	return how + " " + short(d)
 }
 
-// holds compares n with the bound. late is what is granted to an upper bound.
-func (b Bound) holds(n int64, late time.Duration) bool {
+// holds compares n with the bound. late is what is granted to an upper bound, early to a lower one.
+func (b Bound) holds(n int64, late, early time.Duration) bool {
 	switch b.Op {
 	case "<":
 		return n < b.By+int64(late)
@@ -161,9 +162,9 @@ func (b Bound) holds(n int64, late time.Duration) bool {
 	case "=":
 		return n == b.By
 	case ">=":
-		return n >= b.By
+		return n >= b.By-int64(early)
 	case ">":
-		return n > b.By
+		return n > b.By-int64(early)
 	}
 	return false
 }

@@ -88,10 +88,14 @@ func TestLateWorldsAreGrantedTheirSlack(t *testing.T) {
 	if ds := scenario.Check(s, tr); len(ds) != 0 {
 		t.Errorf("with slack: got %v, want none", ds)
 	}
-	// A lower bound stays what it is.
-	s = parse(t, "want line \"one\" > 2100ms\n")
+	// A lower bound stays what it is, but for what the world may be wrong by.
+	s = parse(t, "want line \"one\" > 2005ms\n")
 	if ds := scenario.Check(s, tr); len(ds) != 1 {
 		t.Errorf("lower bound: got %v, want one difference", ds)
+	}
+	tr.Blur = 10 * time.Millisecond
+	if ds := scenario.Check(s, tr); len(ds) != 0 {
+		t.Errorf("lower bound with blur: got %v, want none", ds)
 	}
 }
 

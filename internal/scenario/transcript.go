@@ -28,9 +28,11 @@ type Transcript struct {
 	// Complaints are what no PID 1 may do, whatever the scenario wants: waiting elsewhere
 	// than it should, or leaving zombies.
 	Complaints []string
-	// Slack is by how much the world may be late: it is added to every upper bound. Lower
-	// bounds are as they are.
+	// Slack is by how much the world may be late: it is added to every upper bound.
 	Slack time.Duration
+	// Blur is by how much the time between two things that were seen may be wrong: it is taken
+	// from every lower bound.
+	Blur time.Duration
 	// Log is the kernel log, for people who want to know why. It is not compared.
 	Log []Line
 }

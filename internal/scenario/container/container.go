@@ -20,8 +20,10 @@ import (
 // Name is the world's name.
 const Name = "container"
 
-// slack is by how much a busy machine may be late.
-const slack = 3 * time.Second
+// clock is how well a busy machine keeps time.
+func clock() live.Clock {
+	return live.Clock{Slack: 3 * time.Second, Blur: 20 * time.Millisecond}
+}
 
 // OptionsVariable is the variable of the environment that has the options of `podman run` that a
 // machine needs, in place of those of defaults.
@@ -89,7 +91,7 @@ func (World) Play(
 		end.At = b.play.Now()
 		b.stop()
 	}
-	t := b.play.Transcript(Name, slack, end)
+	t := b.play.Transcript(Name, clock(), end)
 	t.Parent = parent
 	return t, errors.Join(b.readFiles(t), ctx.Err())
 }

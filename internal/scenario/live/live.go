@@ -243,12 +243,15 @@ func (t *terminal) since(off int) time.Time {
 	return at
 }
 
+// Clock is how well a world keeps time: see scenario.Transcript.
+type Clock struct{ Slack, Blur time.Duration }
+
 // Transcript is what is left. Its terminals are the console and those of the scenario.
-func (p *Play) Transcript(world string, slack time.Duration, end scenario.End) *scenario.Transcript {
+func (p *Play) Transcript(world string, c Clock, end scenario.End) *scenario.Transcript {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := &scenario.Transcript{
-		World: world, End: end, Slack: slack, Done: p.done, Log: p.trouble,
+		World: world, End: end, Slack: c.Slack, Blur: c.Blur, Done: p.done, Log: p.trouble,
 		Terminals: make(map[string][]scenario.Line), Files: make(map[string]string),
 	}
 	names := []string{""}

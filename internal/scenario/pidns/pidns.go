@@ -20,8 +20,10 @@ import (
 // Name is the world's name.
 const Name = "pidns"
 
-// slack is by how much a busy machine may be late.
-const slack = 3 * time.Second
+// clock is how well a busy machine keeps time.
+func clock() live.Clock {
+	return live.Clock{Slack: 3 * time.Second, Blur: 20 * time.Millisecond}
+}
 
 // World plays scenarios, several at a time if asked so. The zero value is ready for use.
 type World struct{}
@@ -65,7 +67,7 @@ func (World) Play(
 		end.At = r.play.Now()
 	}
 	r.end()
-	t := r.play.Transcript(Name, slack, end)
+	t := r.play.Transcript(Name, clock(), end)
 	t.Parent = parent
 	r.readFiles(t)
 	return t, ctx.Err()

@@ -54,7 +54,7 @@ func (g *guest) describe() qemu.Machine {
 	// The last words are for the first program.
 	return qemu.Machine{
 		Arch: g.arch, Accel: accel(), Serial: firstTerminal + len(g.s.Machine.Terminals),
-		Limit: bootTime + g.s.Lasts + slack,
+		Limit: bootTime + g.s.Lasts + clock().Slack,
 		Append: strings.Join([]string{
 			g.s.Machine.Cmdline, "rdinit=" + scenario.ActorPath, "--", stage.Word, planPath,
 		}, " "),

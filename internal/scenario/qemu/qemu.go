@@ -28,8 +28,10 @@ const Name = "qemu"
 // kvm is never taken unasked, for it is not always sound.
 const AccelVariable = "REBOUND_ACCEL"
 
-// slack is by how much an emulated machine on a busy host may be late.
-const slack = 15 * time.Second
+// clock is how well an emulated machine on a busy host keeps time.
+func clock() live.Clock {
+	return live.Clock{Slack: 15 * time.Second, Blur: 100 * time.Millisecond}
+}
 
 // bootTime is the longest that a kernel may take to get to PID 1.
 const bootTime = 3 * time.Minute
@@ -87,7 +89,7 @@ func (w World) Play(
 		end.At = g.play.Now()
 	}
 	g.close()
-	t := g.play.Transcript(w.Name(), slack, end)
+	t := g.play.Transcript(w.Name(), clock(), end)
 	t.Log = append(t.Log, g.remarks...)
 	return t, ctx.Err()
 }

@@ -111,7 +111,9 @@ when "up" after 200ms signal TERM USR2
 want end reboot
 want order "Already going down for poweroff: now for reboot" < "Requesting system reboot"
 -- etc/inittab --
-::respawn:/bin/actor say up, pause
+::respawn:/bin/actor ignore TERM, say up, pause
+-- etc/rebound.conf --
+shutdown.term_timeout = 500ms
 `},
 		{Name: "hangs", Text: `# What hangs until it is killed delays the way down.
 when "up" after 300ms signal USR2
