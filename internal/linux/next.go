@@ -32,7 +32,16 @@ var fatal = [...]os.Signal{
 
 // left are the signals that the runtime leaves alone until they are asked for. Had our parent
 // ignored one, our children would inherit that.
-var left = [...]unix.Signal{unix.SIGTTIN, unix.SIGTTOU, 32, 33, 34}
+var left = [...]unix.Signal{unix.SIGTTIN, unix.SIGTTOU}
+
+// barred are the signals that C libraries keep to themselves, and that os/signal has no handler for.
+// PID 1 must have one: the kernel does not drop a signal without a handler while the first thread
+// blocks it, which Go's threads do at times, and then it ends the whole process (kernel/signal.c:
+// sig_ignored, complete_signal; seen with Linux 6.1).
+var barred = [...]unix.Signal{32, 33, 34}
+
+// noopHandler is the address of a handler that does nothing.
+var noopHandler uintptr
 
 // signals collects what the runtime delivers.
 type signals struct {
@@ -54,6 +63,9 @@ func (s *signals) listen() {
 	for _, sig := range left {
 		setDefault(sig)
 	}
+	for _, sig := range barred {
+		setNoop(sig)
+	}
 	for i, sig := range taken {
 		s.ch[i] = make(chan os.Signal, 1)
 		signal.Notify(s.ch[i], sig)
@@ -64,6 +76,19 @@ func setDefault(sig unix.Signal) {
 	var dfl [4]uint64 // a struct sigaction of zeros: SIG_DFL, on every architecture
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
 		uintptr(unsafe.Pointer(&dfl)), 0, sigsetSize, 0, 0)
+}
+
+// setNoop gives a signal the handler that does nothing. To ignore it would do as well for PID 1, but
+// its children would inherit that. The rest of the action, such as the way back from a handler, is
+// that of a signal for which the runtime has one.
+func setNoop(sig unix.Signal) {
+	// A struct sigaction: no architecture has a larger one, and all have the handler first.
+	var action [4]uint64
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGUSR1),
+		0, uintptr(unsafe.Pointer(&action)), sigsetSize, 0, 0)
+	*(*uintptr)(unsafe.Pointer(&action)) = noopHandler
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
+		uintptr(unsafe.Pointer(&action)), 0, sigsetSize, 0, 0)
 }
 
 // collect marks all signals that have arrived as pending.

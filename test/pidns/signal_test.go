@@ -3,6 +3,8 @@ package pidns
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,6 +41,37 @@ func TestEverySignalTwiceFromInside(t *testing.T) {
 			goesDown(t, r, syscall.SIGTERM)
 		})
 	}
+}
+
+// PID 1 has a handler for every signal that would end it. That the kernel protects it is not enough:
+// a signal without a handler that comes while the first thread blocks it has ended an init of Linux
+// 6.1, and it takes luck to see that.
+func TestHandlesWhatWouldEndIt(t *testing.T) {
+	t.Parallel()
+	r := start(t, Plan{Files: []File{inittab("::respawn:/bin/probe last stay")}})
+	awaitStart(t, r, "last", 1)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "SigCgt:\t")
+	line, _, _ := strings.Cut(rest, "\n")
+	caught, err := strconv.ParseUint(line, 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sig := syscall.Signal(1); sig <= 64; sig++ {
+		switch sig {
+		case syscall.SIGKILL, syscall.SIGSTOP: // can have none
+			continue
+		case syscall.SIGTTIN, syscall.SIGTTOU: // would only stop it
+			continue
+		}
+		if caught>>(sig-1)&1 == 0 {
+			t.Errorf("PID 1 has no handler for signal %d", int(sig))
+		}
+	}
+	goesDown(t, r, syscall.SIGTERM)
 }
 
 // untilOver waits until so many barrages are over and the service is up. It sends CONT all the
