@@ -170,6 +170,23 @@ func (m *Machine) consoleText(p printed) string {
 	return b.String()
 }
 
+// appendStamp appends what stands before a line: the seconds, on five places or more, and the
+// microseconds (kernel/printk/printk.c, print_time).
+func appendStamp(b []byte, at time.Duration) []byte {
+	b = append(b, '[')
+	for least := int64(10000); least > 1 && int64(at/time.Second) < least; least /= 10 {
+		b = append(b, ' ')
+	}
+	b = strconv.AppendInt(b, int64(at/time.Second), 10)
+	b = append(b, '.')
+	micros := int64(at % time.Second / time.Microsecond)
+	for least := int64(100000); least > 1 && micros < least; least /= 10 {
+		b = append(b, '0')
+	}
+	b = strconv.AppendInt(b, micros, 10)
+	return append(b, "] "...)
+}
+
 // printkArgument takes the words of the command line that concern the log.
 func (m *Machine) printkArgument(key, value string) {
 	switch key {
