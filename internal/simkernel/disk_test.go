@@ -58,12 +58,22 @@ func TestWhatWaitsForADisk(t *testing.T) {
 		{"umount", []Step{fill, Umount{Target: "/data"}}, Disk{}, "3007"},
 		{"read-only", []Step{fill, Mount{Target: "/data", Flags: remountRO}}, Disk{}, "3007"},
 		{"sync in memory", []Step{Fill{"/big", 2 * mega}, Sync{}}, Disk{}, "1000"},
+		{"too much is dirty", []Step{
+			Fill{"/data/a", 100 * mega}, Fill{"/data/a", 100 * mega},
+		}, Disk{Speed: 10 * mega}, "10264"},
+		{"too much by another limit", []Step{
+			Append{"/proc/sys/vm/dirty_bytes", "3000000\n"}, fill, Fill{"/data/b", 2 * mega},
+		}, Disk{}, "2014"},
+		{"much is dirty, and is being written", []Step{
+			Append{"/proc/sys/vm/dirty_background_bytes", "1000000\n"}, fill, Sleep{3 * time.Second}, Sync{},
+		}, Disk{}, "4000"},
 		{"background writer", []Step{fill, Sleep{37 * time.Second}, Sync{}}, Disk{}, "38000"},
 		{"background writer, not yet", []Step{fill, Sleep{25 * time.Second}, Sync{}}, Disk{}, "28007"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := slow(&test.disk)
 			cfg.ExecTime, cfg.Until = time.Nanosecond, time.Minute
+			cfg.Mounts = append(cfg.Mounts, Mount{Type: "proc", Target: "/proc"})
 			cfg.Programs = programs(map[string][]Step{
 				"p": append(append(begin, test.steps...), sayNow{}),
 			})
@@ -114,6 +124,32 @@ func TestDeadDisk(t *testing.T) {
 			wantEqual(t, "dirty", d.Dirty(), int64(0))
 		})
 	}
+}
+
+// TestWriterOnADeadDisk goes on for long, and then hangs; it can be killed.
+func TestWriterOnADeadDisk(t *testing.T) {
+	cfg := slow(&Disk{Size: 1 << 40})
+	cfg.Programs = programs(map[string][]Step{"p": {Loop{Do: []Step{
+		Fill{"/data/f", 10 * mega}, Truncate{"/data/f", 0}, Sleep{time.Second},
+	}}}})
+	m := New(cfg)
+	m.Apply(DiskDies{"vda"})
+	m.Boot(func(k kernel.Kernel) int {
+		pid := spawn(t, k, "p")[0]
+		state := func(at time.Duration) State {
+			until(k, at)
+			p, _ := m.Process(pid)
+			return p.State
+		}
+		wantEqual(t, "state at first", state(8500*time.Millisecond), Sleeping)
+		wantEqual(t, "state in the end", state(30*time.Second), Uninterruptible)
+		k.Kill(pid, kernel.SIGKILL)
+		until(k, 31*time.Second)
+		_, there := m.Process(pid)
+		wantEqual(t, "still there", there, false)
+		m.finish(End{})
+		return 0
+	})
 }
 
 // TestProgressCanBeSeen in /proc/meminfo, by whom else.

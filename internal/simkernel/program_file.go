@@ -223,11 +223,17 @@ func (s Write) do(m *Machine, p *process) verdict {
 	if f.tty != nil {
 		return m.say(p, f, []byte(s.Text))
 	}
+	if p.frame.io != nil {
+		return m.await(p)
+	}
 	_, e := m.write(p, f, []byte(s.Text))
-	return p.result(e)
+	return m.wrote(p, f, e)
 }
 
 func (s Append) do(m *Machine, p *process) verdict {
+	if p.frame.io != nil {
+		return m.await(p)
+	}
 	if v, ok := m.reach(p, s.Path); !ok {
 		return v
 	}
@@ -235,10 +241,13 @@ func (s Append) do(m *Machine, p *process) verdict {
 	if e == 0 && f.tty == nil {
 		_, e = m.write(p, f, []byte(s.Text))
 	}
-	return p.result(e)
+	return m.wrote(p, f, e)
 }
 
 func (s Fill) do(m *Machine, p *process) verdict {
+	if p.frame.io != nil {
+		return m.await(p)
+	}
 	f, e := m.open(p, s.Path, syscall.O_WRONLY|syscall.O_CREAT, 0o644)
 	if e != 0 {
 		return p.result(e)
@@ -249,7 +258,7 @@ func (s Fill) do(m *Machine, p *process) verdict {
 			e = syscall.ENOSPC
 		}
 	}
-	return p.result(e)
+	return m.wrote(p, f, e)
 }
 
 func (s Cat) do(m *Machine, p *process) verdict {

@@ -462,9 +462,31 @@ func TestAsTheRunningKernel(t *testing.T) {
 	}
 }
 
-// line is what a step has come to.
+// line is what a step has come to. The numbers of mounts and devices are those of their order.
 func line(s Step, text string, e kernel.Errno) string {
+	if cat, ok := s.(Cat); ok && strings.HasSuffix(cat.Path, "mountinfo") {
+		text = ordinals(text)
+	}
 	return fmt.Sprintf("%T%.60v: %s%s\n", s, s, text, errnoName(e))
+}
+
+// ordinals replaces the numbers in a mountinfo. A mount that is not shown is 0.
+func ordinals(text string) string {
+	mounts, devices := make(map[string]int), make(map[string]int)
+	var all [][]string
+	for l := range strings.Lines(text) {
+		f := strings.SplitN(l, " ", 4)
+		mounts[f[0]] = len(mounts) + 1
+		if devices[f[2]] == 0 {
+			devices[f[2]] = len(devices) + 1
+		}
+		all = append(all, f)
+	}
+	var b strings.Builder
+	for _, f := range all {
+		fmt.Fprintf(&b, "%d %d %d %s", mounts[f[0]], mounts[f[1]], devices[f[2]], f[3])
+	}
+	return b.String()
 }
 
 func playSimulated(t *testing.T, c realCase) string {

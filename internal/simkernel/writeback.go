@@ -2,6 +2,7 @@ package simkernel
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -18,7 +19,9 @@ type ioWait struct {
 	disks []diskWait
 	// answer says that the disks must answer even if there is nothing to write.
 	answer bool
-	then   func()
+	// killable says that a fatal signal ends it.
+	killable bool
+	then     func()
 }
 
 // and is both waits, one after the other.
@@ -82,6 +85,9 @@ func (m *Machine) await(p *process) verdict {
 	w := p.frame.io
 	d, at := w.pending()
 	if d != nil {
+		if w.killable {
+			p.flags |= taskKillable
+		}
 		m.sleepUntil(p, at, Uninterruptible)
 		d.waits(p)
 		return again
@@ -167,6 +173,50 @@ func (writebackTick) act(m *Machine) {
 	if left {
 		m.writebackSoon()
 	}
+}
+
+// dirtyLimit is a part of memory, in bytes: a knob with the hundredth, unless the one in bytes is
+// set.
+func (m *Machine) dirtyLimit(name string) int64 {
+	if n, _ := strconv.ParseInt(m.knobValue(findKnob("vm/"+name+"_bytes")), 10, 64); n > 0 {
+		return n
+	}
+	n, _ := strconv.ParseInt(m.knobValue(findKnob("vm/"+name+"_ratio")), 10, 64)
+	return memTotal / 100 * n
+}
+
+// balanceDirty begins to write once much is dirty, and makes who has written wait, killably, once
+// too much is (mm/page-writeback.c, balance_dirty_pages).
+func (m *Machine) balanceDirty(d *Disk) *ioWait {
+	if d == nil || d.dirtied-d.flushed < 1<<20 {
+		return nil
+	}
+	w := m.Writeback()
+	dirty := w.Dirty + w.Writing
+	if dirty > m.dirtyLimit("dirty_background") {
+		for _, o := range m.disks {
+			o.want(o.dirtied)
+		}
+	}
+	over := dirty - m.dirtyLimit("dirty")
+	if over <= 0 {
+		return nil
+	}
+	d.want(d.dirtied)
+	return &ioWait{disks: []diskWait{{d, min(d.written+over, d.dirtied)}}, killable: true}
+}
+
+// wrote is the end of a step that has written to a file.
+func (m *Machine) wrote(p *process, f *openFile, e kernel.Errno) verdict {
+	p.result(e)
+	if f == nil || f.at.node.kind != kindFile {
+		return done
+	}
+	p.frame.io = m.balanceDirty(f.at.node.fs.disk)
+	if p.frame.io == nil {
+		return done
+	}
+	return m.await(p)
 }
 
 // Writeback is what the disks are to be told, in bytes: Dirty has not been begun with, Writing has.
