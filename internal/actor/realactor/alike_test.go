@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -366,6 +367,11 @@ func beginAsPID1() {
 
 func playAsPID1() error {
 	signal.Notify(make(chan os.Signal, 1))
+	// Go leaves these as they are, and make starts its children with one of them ignored.
+	for _, sig := range []uintptr{32, 33, 34} {
+		var dfl [4]uint64 // a struct sigaction of zeros: SIG_DFL, on every architecture
+		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&dfl)), 0, 8, 0, 0)
+	}
 	var o order
 	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
 		return err
