@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -59,11 +60,24 @@ func rename(arg, name string) {
 	copy(unsafe.Slice(unsafe.StringData(arg), len(arg)), name)
 }
 
+// settle waits until PID 1 leads a session, which an init makes after it has taken its signals: what
+// comes before is lost, and on a slow machine that is late.
+func settle() {
+	const patience = 20 * time.Second
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if sid, err := unix.Getsid(1); err != nil || sid == 1 {
+			return
+		}
+		sleep(time.Millisecond)
+	}
+}
+
 func carryOut(o stage.Order) error {
 	for _, sig := range o.Signals {
 		k := actor.Kill{Name: o.Name, Signal: sig}
 		if o.Name == "" {
 			k.PID = 1
+			settle()
 		}
 		kill(k)
 	}

@@ -114,9 +114,10 @@ func Seen(ws syscall.WaitStatus) (end scenario.End, parent string) {
 	return end, unix.SignalName(ws.Signal())
 }
 
-// SignalAll sends signals to a process of this machine. If they are several it is stopped
-// meanwhile, so that all are pending before it takes the first.
+// SignalAll sends signals to an init on this machine. If they are several it is stopped meanwhile,
+// so that all are pending before it takes the first.
 func SignalAll(pid int, sigs []syscall.Signal) error {
+	settle(pid)
 	if len(sigs) > 1 {
 		if err := stop(pid); err != nil {
 			return err
@@ -129,6 +130,18 @@ func SignalAll(pid int, sigs []syscall.Signal) error {
 		}
 	}
 	return nil
+}
+
+// settle waits until an init leads a session, which it makes after it has taken its signals: what
+// comes before is lost, and on a busy machine that is late.
+func settle(pid int) {
+	const patience = 10 * time.Second
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if sid, err := unix.Getsid(pid); err != nil || sid == pid {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // stop stops a process, and returns when all its threads have stopped.

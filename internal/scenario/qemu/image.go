@@ -37,7 +37,7 @@ func (g *guest) port(n int) uint32 {
 // plan is what the stage does.
 func (g *guest) plan() stage.Plan {
 	p := stage.Plan{
-		Line: linePath, Agent: g.agent, Path: scenario.InitPath, Argv: live.Argv(g.s),
+		Proc: true, Line: linePath, Agent: g.agent, Path: scenario.InitPath, Argv: live.Argv(g.s),
 		Env: live.Env(g.s),
 	}
 	for _, e := range g.s.Events {

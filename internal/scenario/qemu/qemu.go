@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/scenario"
@@ -123,7 +124,11 @@ func (w World) reason(s *scenario.Scenario) string {
 	case len(s.WantedFiles()) > 0:
 		return "its files are gone when it has gone down"
 	}
+	restarts := false
 	for _, e := range s.Events {
+		if restarts && ordered(e.Do) {
+			return "who sends signals there does not outlive the restart of init"
+		}
 		switch d := e.Do.(type) {
 		case scenario.HangUp:
 			return "its serial lines have no carrier to lose"
@@ -132,9 +137,11 @@ func (w World) reason(s *scenario.Scenario) string {
 				return "it has no keyboard"
 			}
 		case scenario.Signal:
-			if slices.Contains(d.Signals, 9) || slices.Contains(d.Signals, 19) {
+			if slices.Contains(d.Signals, syscall.SIGKILL) ||
+				slices.Contains(d.Signals, syscall.SIGSTOP) {
 				return "nobody is outside who could send that signal to PID 1"
 			}
+			restarts = restarts || slices.Contains(d.Signals, syscall.SIGQUIT)
 		}
 	}
 	return ""
