@@ -3,6 +3,7 @@ package simkernel
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -206,7 +207,8 @@ func (m *Machine) command(s *Reboot) (outcome, kernel.Errno) {
 		if s.BadArg {
 			return answered, syscall.EFAULT
 		}
-		t.way = m.kernelRestartWith(s.Arg[:min(len(s.Arg), maxRebootArg)])
+		arg, _, _ := strings.Cut(s.Arg, "\x00")
+		t.way = m.kernelRestartWith(arg[:min(len(arg), maxRebootArg)])
 	case kernel.Halt:
 		t.way = m.kernelHalt()
 	case kernel.PowerOff:

@@ -118,7 +118,18 @@ func anyReboot(t *rapid.T, tell *func(string)) func() *Machine {
 			}).Draw(t, "action"),
 		})
 	}
+	disk := Disk{
+		Name: "vda", Type: "ext4", Volatile: rapid.Bool().Draw(t, "volatile"),
+		Dead:  rapid.IntRange(0, 5).Draw(t, "dead") == 0,
+		Speed: rapid.SampledFrom([]int64{0, 1, 1000}).Draw(t, "speed"),
+	}
+	cfg.Mounts = []Mount{{Source: "/dev/vda", Target: "/data", Type: "ext4"}}
+	cfg.Programs["/bin/writer"] = Program{Steps: []Step{
+		WriteFile{"/data/f", "news"}, Sleep{time.Second}, Sync{},
+	}}
 	return func() *Machine {
+		own := disk
+		cfg.Disks = []*Disk{&own}
 		m := New(cfg)
 		for _, s := range stimuli {
 			m.At(s.at, s.action)
@@ -133,6 +144,7 @@ func reboots(m *Machine) End {
 		for i := range 3 {
 			k.Spawn(command(fmt.Sprint("p", i)))
 		}
+		k.Spawn(command("writer"))
 		until(k, time.Minute)
 		k.RebootSelf(kernel.Halt)
 		until(k, 2*time.Minute)
@@ -166,6 +178,11 @@ func TestEveryWayDownEnds(t *testing.T) {
 					break
 				}
 				m = n
+				text, ok := m.File("/data/f")
+				fmt.Fprintln(&story, m.Boots(), m.cfg.Epoch, text, ok, m.Disk("vda").Clean())
+				if ok && text != "" && text != "news" {
+					t.Fatalf("the disk has %q, which nobody wrote", text)
+				}
 			}
 			return story.String()
 		}

@@ -342,6 +342,10 @@ var callStatements = []statement{
 				})
 		}
 	}},
+	{"5.10 RESTART2 up to a zero byte", func(t *testing.T) {
+		caseOf{steps: []Step{Reboot{Cmd: kernel.Restart2, Arg: "one\x00two"}}}.play(
+			t, func(t *testing.T, f *fate) { wantEqual(t, "argument", f.end.Arg, "one") })
+	}},
 	{"5.11 KEXEC without a loaded kernel", func(t *testing.T) {
 		caseOf{steps: []Step{Reboot{Cmd: Kexec}}}.play(
 			t, func(t *testing.T, f *fate) { wantExit(t, f, kernel.EINVAL) })
