@@ -34,9 +34,9 @@ type Disk struct {
 	// On are the devices, or the plain file, that it is made of: a loop, dm or md device.
 	On []string
 
-	stored    map[string]stored // what stands on it, by path
-	formatted bool
-	unclean   bool // mounted for writing, and not unmounted since
+	stored  map[string]stored // what stands on it, by path
+	boots   int               // of machines that it was in
+	unclean bool              // mounted for writing, and not unmounted since
 
 	// Positions are bytes of the log since the disk was first used.
 	log     []change
@@ -118,10 +118,10 @@ func (d *Disk) attach(m *Machine) {
 		d.PowerCut()
 	}
 	d.machine = m
-	if d.formatted {
+	d.boots++
+	if d.boots > 1 {
 		return
 	}
-	d.formatted = true
 	d.stored = make(map[string]stored, len(d.Files))
 	for p, text := range d.Files {
 		d.stored[p] = stored{
@@ -160,7 +160,7 @@ func (d *Disk) Clean() bool { return !d.unclean }
 func (d *Disk) File(path string) (string, bool) {
 	d.settle()
 	s, ok := d.stored[path]
-	if !ok && !d.formatted {
+	if !ok && d.boots == 0 {
 		text, ok := d.Files[path]
 		return text, ok
 	}
@@ -196,6 +196,14 @@ func (m *Machine) setUpDisks() {
 	}
 }
 
+// keepSetUp makes what the configuration has put onto the disks what was there before.
+func (m *Machine) keepSetUp() {
+	for _, d := range m.disks {
+		d.apply(d.dirtied)
+		d.wanted, d.written, d.flushed = d.dirtied, d.dirtied, d.dirtied
+	}
+}
+
 // answers reports whether the disk, and what it is made of, answers.
 func (d *Disk) answers() bool {
 	if d.Dead {
@@ -227,7 +235,7 @@ func (d *Disk) change(c change) {
 	if c.what == changeData {
 		n = (c.size + block - 1) / block * block
 	}
-	if d.dirtied == d.wanted {
+	if d.dirtied == d.wanted && d.machine.init != nil {
 		d.machine.writebackSoon()
 	}
 	d.dirtied += n

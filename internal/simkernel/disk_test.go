@@ -244,6 +244,28 @@ func TestWhatSurvives(t *testing.T) {
 	}
 }
 
+// TestConfigurationOnADisk is there at the first boot. What becomes of it there is what the next
+// machine finds.
+func TestConfigurationOnADisk(t *testing.T) {
+	cfg := Config{
+		Disks:  []*Disk{{Name: "vda", Type: "ext4", Files: map[string]string{"/etc/f": "disk"}}},
+		Mounts: []Mount{ext4("/dev/vda", "/"), {Type: "tmpfs", Target: "/run"}},
+		Files: map[string]string{
+			"/etc/f": "configured\n", "/etc/g": "kept\n", "/etc/h": "removed\n", "/run/x": "made anew\n",
+		},
+		Dirs: []string{"/etc/d"},
+	}
+	m, _ := perform(t, cfg, Append{"/etc/g", "and more\n"}, Delete{"/etc/h"}, Rmdir{"/etc/d"},
+		WriteFile{"/etc/deep/new", "new\n"}, Delete{"/bin/sh"}, Sync{}, Append{"/etc/g", "and lost\n"})
+	text, _ := m.Disk("vda").File("/etc/g")
+	wantEqual(t, "on the disk", text, "kept\nand more\n")
+	cfg.Disks[0].PowerCut()
+	m, got := perform(t, cfg, Cat{"/etc/f"}, Cat{"/etc/g"}, Cat{"/etc/deep/new"}, Cat{"/run/x"},
+		List{"/etc"}, List{"/bin"})
+	wantEqual(t, "found", got, "configured kept and more new made anew deep f g p")
+	wantEqual(t, "dirty", m.Disk("vda").Dirty(), int64(0))
+}
+
 // orErrno says the errno of the last step, if it failed, on a line of its own.
 type orErrno struct{}
 

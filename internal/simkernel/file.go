@@ -1,6 +1,7 @@
 package simkernel
 
 import (
+	"strings"
 	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -14,22 +15,58 @@ func (m *Machine) setUpFiles() {
 		m.furnishDev(m.plant("/dev", kindDir, 0o755).node)
 	}
 	for p, text := range m.cfg.Files {
-		at := m.plant(p, kindFile, 0o644)
-		if at.node.fs.disk == nil || at.node.length() == 0 {
-			at.node.text = text
-			at.node.fs.used += at.node.takes()
+		if m.inherits(p) {
+			continue
 		}
+		n := m.plant(p, kindFile, 0o644).node
+		if n.fs.disk != nil {
+			m.store(n, 0, []byte(text), int64(len(text)))
+			continue
+		}
+		n.text = text
+		n.fs.used += n.takes()
 	}
 	for _, d := range m.cfg.Dirs {
-		m.plant(d, kindDir, 0o755)
+		if !m.inherits(d) {
+			m.plant(d, kindDir, 0o755)
+		}
 	}
 	for p, prog := range m.cfg.Programs {
-		m.plantProgram(p, &prog)
+		m.setUpProgram(p, &prog)
 	}
-	if !m.cfg.NoShell {
-		if m.plant(shellPath, kindFile, 0o755).node.program == nil {
-			m.plantProgram(shellPath, shell)
+	if _, own := m.cfg.Programs[shellPath]; !own && !m.cfg.NoShell {
+		m.setUpProgram(shellPath, shell)
+	}
+}
+
+// inherits reports whether a path is on a disk that an earlier machine had: what stands there is
+// that one's, and the configuration adds nothing.
+func (m *Machine) inherits(path string) bool {
+	if len(m.disks) == 0 {
+		return false
+	}
+	at := m.fs.root
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "" {
+			continue
 		}
+		c := m.lookup(nil, at.node, name)
+		if c == nil {
+			break
+		}
+		at = m.onto(place{at.mnt, c})
+	}
+	return at.node.fs.disk != nil && at.node.fs.disk.boots > 1
+}
+
+// setUpProgram makes a program, or says what the file is that an earlier machine has left.
+func (m *Machine) setUpProgram(path string, prog *Program) {
+	if !m.inherits(path) {
+		m.plantProgram(path, prog)
+		return
+	}
+	if at, e := m.walk(nil, path, noFollow); e == 0 && at.node.kind == kindFile {
+		at.node.program = prog
 	}
 }
 

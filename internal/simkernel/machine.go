@@ -201,6 +201,7 @@ func New(cfg Config) *Machine {
 	m.setUpDisks()
 	m.setUpFiles()
 	m.setUpTerminals()
+	m.keepSetUp()
 	m.setUpProcesses()
 	m.setUpReboot()
 	return m

@@ -307,7 +307,8 @@ func (m *Machine) written(mnt *mount, fs *superblock) bool {
 }
 
 // setUpMounts makes the first file system, and what is mounted before PID 1 runs. A root among
-// them hides the first one (init/do_mounts.c, prepare_namespace).
+// them hides the first one, and then the kernel mounts /dev too (init/do_mounts.c,
+// prepare_namespace).
 func (m *Machine) setUpMounts() {
 	fs := m.newSuper(fsType{name: "rootfs", noDev: true}, "rootfs")
 	m.rootMount = &mount{id: 1, root: fs.root, fs: fs, source: "rootfs", attached: true}
@@ -319,32 +320,33 @@ func (m *Machine) setUpMounts() {
 		m.furnishDev(m.makePath(fs.root, "/dev", kindDir, 0o755))
 	}
 	for _, a := range m.cfg.Mounts {
-		root := strings.Trim(a.Target, "/") == ""
-		if !root {
-			m.provide(a.Target)
-		}
-		io, e := m.mount(nil, a)
-		if e != 0 {
-			panic("simkernel: mount " + a.Target + ": " + e.Error())
-		}
-		if io != nil {
-			io.done()
-		}
-		m.openBacking()
-		if root {
+		m.mountAtStart(a)
+		if strings.Trim(a.Target, "/") == "" {
 			here = m.onto(here)
 			m.fs = &fsState{root: here, cwd: here}
+			if !slices.ContainsFunc(m.cfg.Mounts, func(a Mount) bool { return a.Target == "/dev" }) {
+				m.mountAtStart(Mount{Source: "devtmpfs", Target: "/dev", Type: "devtmpfs"})
+			}
 		}
+		m.openBacking()
 	}
 }
 
-// provide makes a directory where there is none, without telling a disk.
-func (m *Machine) provide(path string) place {
-	return m.plant(path, kindDir, 0o755)
+// mountAtStart mounts before PID 1 runs, on a directory that is made if need be. What is wrong with
+// it is an error of the test.
+func (m *Machine) mountAtStart(a Mount) {
+	m.plant(a.Target, kindDir, 0o755)
+	io, e := m.mount(nil, a)
+	if e != 0 {
+		panic("simkernel: mount " + a.Target + ": " + e.Error())
+	}
+	if io != nil {
+		io.done()
+	}
 }
 
-// plant finds or makes a file by its path, and the directories that it needs, without telling a
-// disk: so it was there before.
+// plant finds or makes a file by its path, and the directories that it needs. It is not asked who
+// may.
 func (m *Machine) plant(path string, kind nodeKind, mode uint16) place {
 	at := m.fs.root
 	for path != "" {
@@ -357,15 +359,22 @@ func (m *Machine) plant(path string, kind nodeKind, mode uint16) place {
 		c := m.lookup(nil, at.node, name)
 		switch {
 		case c == nil && more:
-			c = m.make(at.node, name, kindDir, 0o755)
+			c = m.plantIn(at.node, name, kindDir, 0o755)
 		case c == nil:
-			c = m.make(at.node, name, kind, mode)
+			c = m.plantIn(at.node, name, kind, mode)
 		case more && c.kind != kindDir:
 			c.kind, c.mode = kindDir, 0o755
 		}
 		at = m.onto(place{at.mnt, c})
 	}
 	return at
+}
+
+func (m *Machine) plantIn(dir *node, name string, kind nodeKind, mode uint16) *node {
+	if dir.fs.disk == nil {
+		return m.make(dir, name, kind, mode)
+	}
+	return m.enter(dir, name, stored{kind: kind, mode: mode})
 }
 
 // makePath is plant below the root of a file system that is not mounted yet.

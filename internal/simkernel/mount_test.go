@@ -337,12 +337,13 @@ func TestRootOnDisk(t *testing.T) {
 		Disks:  []*Disk{{Name: "sda2", Type: "ext4", Files: map[string]string{"/etc/f": "disk"}}},
 		Mounts: []Mount{{Source: "/dev/sda2", Target: "/", Type: "ext4"}},
 		Files:  map[string]string{"/etc/f": "configured", "/etc/g": "configured"},
-	}, Cat{"/etc/f"}, Say{}, Cat{"/etc/g"}, Say{}, Append{"/etc/g", "!"},
-		Umount{Target: "/"}, SayErrno{}, Umount{Target: "/"}, SayErrno{}, Append{"/etc/g", "!"},
+	}, Cat{"/etc/f"}, Say{}, Cat{"/etc/g"}, Say{}, Append{"/etc/g", "!"}, Append{"/dev/null", "x"},
+		SayErrno{}, Umount{Target: "/"}, SayErrno{}, Umount{Target: "/"}, SayErrno{}, Append{"/etc/g", "!"},
 		SayErrno{})
-	wantEqual(t, "said", got, "disk configured ok ok EROFS")
+	wantEqual(t, "said", got, "configured configured ok ok ok EROFS")
 	text, _ := m.proc(m.init, "mounts")
-	wantEqual(t, "mounts", text, "/dev/sda2 / ext4 ro,relatime 0 0\n")
+	wantEqual(t, "mounts", text, "/dev/sda2 / ext4 ro,relatime 0 0\n"+
+		"devtmpfs /dev devtmpfs rw,relatime,size=245760k,nr_inodes=61440 0 0\n")
 	wantEqual(t, "clean", m.Disk("sda2").Clean(), true)
 }
 
