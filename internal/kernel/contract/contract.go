@@ -19,7 +19,7 @@ import (
 
 // World is where a check runs.
 type World struct {
-	// Actor is the command of a program that does as its steps say; see Act for the steps.
+	// Actor is the command of a program that does as its steps say: see package actor.
 	Actor func(steps ...string) *kernel.Command
 	// Dir is a directory, File a plain file in it that is not executable, and its text is
 	// FileText. Missing is a path in Dir where nothing is.

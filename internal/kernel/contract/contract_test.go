@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rebound-init/rebound/internal/actor/realactor"
+	"github.com/rebound-init/rebound/internal/actor/simactor"
 	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/kernel/contract"
 	"github.com/rebound-init/rebound/internal/linux"
@@ -20,19 +22,20 @@ import (
 	"github.com/rebound-init/rebound/test/oldkernel"
 )
 
-// The words that make the test program an actor, or PID 1 with a check to run, or this program
-// again on an older kernel.
+// The words that make the test program PID 1 with a check to run, or this program again on an older
+// kernel. By the name of actor it is an actor.
 const (
-	asActor = "contract-actor"
+	asActor = "actor"
 	asPID1  = "contract-pid1"
 	asOld   = "contract-on-linux"
 )
 
 func TestMain(m *testing.M) {
+	if os.Args[0] == asActor {
+		os.Exit(realactor.Main(os.Args))
+	}
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case asActor:
-			contract.Act(os.Args[:2], os.Args[2:])
 		case asPID1:
 			os.Exit(runReal(os.Args[2], os.Args[3], os.Args[4]))
 		case asOld:
@@ -60,9 +63,7 @@ func simulated(t *testing.T, c contract.Check, seed uint64) {
 	w := contract.World{
 		Dir: dir, File: dir + "/file", Missing: dir + "/missing", Terminal: "/dev/pts/0",
 		Actor: func(steps ...string) *kernel.Command {
-			return &kernel.Command{
-				Paths: []string{"/bin/actor"}, Argv: append([]string{"actor"}, steps...),
-			}
+			return &kernel.Command{Paths: []string{"/bin/actor"}, Argv: actorArgv(steps)}
 		},
 	}
 	var calls []string
@@ -74,7 +75,7 @@ func simulated(t *testing.T, c contract.Check, seed uint64) {
 		Files:     map[string]string{w.File: contract.FileText},
 		Terminals: map[string]simkernel.Terminal{w.Terminal: {}},
 		Programs: map[string]simkernel.Program{
-			"/bin/actor": {Main: func(argv []string) []simkernel.Step { return act(argv[1:]) }},
+			"/bin/actor": simactor.Program(),
 		},
 	})
 	var err error
@@ -91,32 +92,9 @@ func simulated(t *testing.T, c contract.Check, seed uint64) {
 	}
 }
 
-// act is the simulated actor.
-func act(steps []string) []simkernel.Step {
-	var do []simkernel.Step
-	for i, step := range steps {
-		words := strings.Fields(step)
-		switch words[0] {
-		case "exit":
-			do = append(do, simkernel.Exit{Status: contract.Number(words[1])})
-		case "pause":
-			do = append(do, simkernel.Pause{})
-		case "ignore":
-			do = append(do, simkernel.Ignore{Signal: contract.SignalNamed(words[1])})
-		case "stop":
-			do = append(do, simkernel.Stop{})
-		case "kill":
-			do = append(do, simkernel.Kill{
-				PID:    kernel.PID(contract.Number(words[1])),
-				Signal: contract.SignalNamed(words[2]),
-			})
-		case "fork":
-			return append(do, simkernel.Fork{Do: act(steps[i+1:])}, simkernel.Exit{})
-		default:
-			panic("actor: no step " + step)
-		}
-	}
-	return do
+// actorArgv are the arguments of an actor.
+func actorArgv(steps []string) []string {
+	return append([]string{asActor}, strings.Fields(strings.Join(steps, ", "))...)
 }
 
 // TestReal runs every check as PID 1 of a PID namespace.
@@ -184,9 +162,7 @@ func runReal(name, dir, terminal string) int {
 		Dir: dir, File: filepath.Join(dir, "file"), Missing: filepath.Join(dir, "missing"),
 		Terminal: terminal,
 		Actor: func(steps ...string) *kernel.Command {
-			return &kernel.Command{
-				Paths: []string{exe}, Argv: append([]string{exe, asActor}, steps...),
-			}
+			return &kernel.Command{Paths: []string{exe}, Argv: actorArgv(steps)}
 		},
 	}
 	if err := checks[i].Run(k, w); err != nil {
