@@ -51,9 +51,11 @@ type guest struct {
 
 // describe is the machine.
 func (g *guest) describe() qemu.Machine {
+	// Room for hundreds of actors, each with a runtime of a megabyte and more.
+	const memory = 1024
 	// The last words are for the first program.
 	return qemu.Machine{
-		Arch: g.arch, Accel: accel(), Serial: firstTerminal + len(g.s.Machine.Terminals),
+		Arch: g.arch, Accel: accel(), Memory: memory, Serial: firstTerminal + len(g.s.Machine.Terminals),
 		Limit: bootTime + g.s.Lasts + clock().Slack,
 		Append: strings.Join([]string{
 			g.s.Machine.Cmdline, "rdinit=" + scenario.ActorPath, "--", stage.Word, planPath,
