@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -570,17 +571,30 @@ func newSimStage(cfg Config, calls []order) *simStage {
 // certain reports whether a call leads to the same whoever runs first of those that it wakes.
 func certain(calls []order, o order) bool {
 	var first map[int]sight
+	var firstOrder []kernel.PID
 	for seed := range uint64(24) {
 		s := newSimStage(Config{Namespace: true}, calls)
 		s.m.rng = rand.New(rand.NewPCG(seed, 0))
 		s.obey(o)
-		if seen := s.look(); seed == 0 {
-			first = seen
-		} else if !maps.Equal(first, seen) {
+		seen, brothers := s.look(), s.brothers()
+		if seed == 0 {
+			first, firstOrder = seen, brothers
+		} else if !maps.Equal(first, seen) || !slices.Equal(firstOrder, brothers) {
 			return false
 		}
 	}
 	return true
+}
+
+// brothers are the children of all, in the order in which a wait finds them.
+func (s *simStage) brothers() []kernel.PID {
+	var all []kernel.PID
+	for p := s.m.all.first; p != nil; p = p.nextAll {
+		for c := p.first; c != nil; c = c.younger {
+			all = append(all, c.pid)
+		}
+	}
+	return all
 }
 
 func playPuppets(t *rapid.T, puppet string) {

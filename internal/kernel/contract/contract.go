@@ -69,6 +69,9 @@ func Checks() []Check {
 		{Name: "KILL and STOP do not reach PID 1", Run: unkillable},
 		{Name: "no such process: ESRCH", Run: noSuchProcess},
 		{Name: "a zombie can be signaled", Run: zombieSignaled},
+		{Name: "a wrong signal: ESRCH, then EINVAL", Run: wrongSignal},
+		{Name: "a group can be signaled", Run: groupSignaled},
+		{Name: "a stopped orphan stays stopped", Run: stoppedOrphan},
 		{Name: "KillAll with nobody there: ESRCH", Run: killAllNobody},
 		{Name: "KillAll counts zombies", Run: killAllZombies},
 		{Name: "KillAll", Run: killAll},
@@ -467,6 +470,96 @@ func zombieSignaled(k kernel.Kernel, w World) error {
 		return err
 	}
 	return want("Kill", k.Kill(pid, kernel.SIGKILL), 0)
+}
+
+// Whether there is anybody is asked first [Kernel 7.20].
+func wrongSignal(k kernel.Kernel, w World) error {
+	const wrong = 65
+	if err := want("KillAll", k.KillAll(wrong), kernel.ESRCH); err != nil {
+		return err
+	}
+	pid, err := ready(k, w)
+	if err != nil {
+		return err
+	}
+	if err := want("KillAll", k.KillAll(wrong), kernel.EINVAL); err != nil {
+		return err
+	}
+	if err := want("Kill", k.Kill(pid, wrong), kernel.EINVAL); err != nil {
+		return err
+	}
+	if err := killed(k, pid); err != nil {
+		return err
+	}
+	return want("Kill", k.Kill(pid, wrong), kernel.ESRCH)
+}
+
+// A group can be signaled as long as it has a member, be it a zombie [Kernel 7.21].
+func groupSignaled(k kernel.Kernel, w World) error {
+	pid, err := ready(k, w)
+	if err != nil {
+		return err
+	}
+	if err := want("Kill", k.Kill(-pid, kernel.SIGTERM), 0); err != nil {
+		return err
+	}
+	if err := until(k, "a zombie", func() bool { return state(k, pid) == "Z" }); err != nil {
+		return err
+	}
+	if err := want("Kill", k.Kill(-pid, kernel.SIGTERM), 0); err != nil {
+		return err
+	}
+	e, err := reap(k)
+	if err != nil {
+		return err
+	}
+	if err := ended(e, pid, kernel.WaitStatus(kernel.SIGTERM)); err != nil {
+		return err
+	}
+	return want("Kill", k.Kill(-pid, kernel.SIGTERM), kernel.ESRCH)
+}
+
+// A stopped process that comes to PID 1 is sent neither HUP nor CONT if nobody in its session but
+// not in its group was there to continue it before [Kernel 7.34].
+func stoppedOrphan(k kernel.Kernel, w World) error {
+	parent, err := spawn(k, w, "fork", "stop", "exit 5")
+	if err != nil {
+		return err
+	}
+	e, err := reap(k)
+	if err != nil {
+		return err
+	}
+	if err := ended(e, parent, 0); err != nil {
+		return err
+	}
+	// Its number is not known, but it is the only one.
+	orphan := parent
+	err = until(k, "a stopped orphan", func() bool {
+		for pid := parent + 1; pid < parent+20; pid++ {
+			if state(k, pid) == "T" {
+				orphan = pid
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return err
+	}
+	for range 5 {
+		k.Next(k.Now() + while)
+	}
+	if s := state(k, orphan); s != "T" {
+		return fmt.Errorf("state: got %q, want T", s)
+	}
+	if err := k.Kill(orphan, kernel.SIGCONT); err != nil {
+		return err
+	}
+	if e, err = reap(k); err != nil {
+		return err
+	}
+	return ended(e, orphan, 5<<8)
 }
 
 func killAllNobody(k kernel.Kernel, w World) error {
