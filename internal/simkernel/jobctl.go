@@ -76,6 +76,7 @@ func (m *Machine) cont(p *process) {
 		return
 	}
 	p.stopCode = 0
+	m.toBeTold(p)
 }
 
 // tellOfStop tells the parent what cont has left to be told (kernel/signal.c, get_signal).
@@ -86,6 +87,13 @@ func (m *Machine) tellOfStop(p *process) {
 	}
 }
 
+// toBeTold lets a wait of the parent find a child that has stopped or goes on.
+func (m *Machine) toBeTold(p *process) {
+	if p.parent != nil && p.heapAt < 0 {
+		p.parent.more().changed.push(p)
+	}
+}
+
 // notifyCldstop tells a parent that a child has stopped or gone on (kernel/signal.c,
 // do_notify_parent_cldstop).
 func (m *Machine) notifyCldstop(p *process) {
@@ -93,9 +101,7 @@ func (m *Machine) notifyCldstop(p *process) {
 	if parent == nil {
 		return
 	}
-	if p.heapAt < 0 {
-		parent.more().changed.push(p)
-	}
+	m.toBeTold(p)
 	if !parent.ignored.has(syscall.SIGCHLD) && !parent.has(signalNoCldStop) {
 		m.send(parent, syscall.SIGCHLD, false)
 	}

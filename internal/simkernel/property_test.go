@@ -15,16 +15,16 @@ import (
 func anySteps(t *rapid.T, depth int, label string) []Step {
 	signal := rapid.SampledFrom([]kernel.Signal{
 		kernel.SIGHUP, kernel.SIGTERM, kernel.SIGKILL, kernel.SIGCONT, kernel.SIGTSTP, syscall.SIGSTOP,
-		kernel.SIGCHLD, kernel.SIGQUIT,
+		kernel.SIGCHLD, kernel.SIGQUIT, syscall.SIGTTIN, 34,
 	})
 	some := rapid.Custom(func(t *rapid.T) time.Duration {
 		return time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms")) * time.Millisecond
 	})
 	var steps []Step
 	for range rapid.IntRange(0, 5).Draw(t, label) {
-		kinds := 17
+		kinds := 25
 		if depth > 0 {
-			kinds = 21
+			kinds = 31
 		}
 		var s Step
 		switch rapid.IntRange(0, kinds-1).Draw(t, "kind") {
@@ -66,13 +66,45 @@ func anySteps(t *rapid.T, depth int, label string) []Step {
 		case 16:
 			s = Wait{}
 		case 17:
-			s = Catch{signal.Draw(t, "signal"), anySteps(t, depth-1, "handler")}
+			s = Raise{signal.Draw(t, "signal")}
 		case 18:
-			s = Fork{rapid.IntRange(0, 3).Draw(t, "times"), anySteps(t, depth-1, "child")}
+			s = Fault{signal.Draw(t, "signal")}
 		case 19:
-			s = Loop{rapid.IntRange(0, 3).Draw(t, "turns"), anySteps(t, depth-1, "loop")}
+			s = SetUID{rapid.IntRange(0, 2).Draw(t, "uid")}
 		case 20:
+			s = DeathSignal{signal.Draw(t, "signal")}
+		case 21:
+			s = ChildSignals{rapid.Bool().Draw(t, "no stop"), rapid.Bool().Draw(t, "no wait")}
+		case 22:
+			s = WaitFor{
+				PID: kernel.PID(rapid.IntRange(0, 8).Draw(t, "pid")), Group: rapid.Bool().Draw(t, "group"),
+				Options: WaitOptions(rapid.SampledFrom([]uint32{
+					0, 1, 2, 8, 14, 1 << 30, 1 << 31, 1<<24 | 14,
+				}).Draw(t, "options")),
+			}
+		case 23:
+			s = Setpgid{
+				PID:   kernel.PID(rapid.IntRange(0, 8).Draw(t, "pid")),
+				Group: kernel.PID(rapid.IntRange(0, 8).Draw(t, "group")),
+			}
+		case 24:
+			s = ThreadExit{}
+		case 25:
+			s = Catch{signal.Draw(t, "signal"), anySteps(t, depth-1, "handler")}
+		case 26:
+			s = Fork{rapid.IntRange(0, 3).Draw(t, "times"), anySteps(t, depth-1, "child")}
+		case 27:
+			s = Loop{rapid.IntRange(0, 3).Draw(t, "turns"), anySteps(t, depth-1, "loop")}
+		case 28:
 			s = Run{[]string{fmt.Sprintf("/bin/p%d", rapid.IntRange(0, 3).Draw(t, "program"))}}
+		case 29:
+			s = StartThread{anySteps(t, depth-1, "thread")}
+		case 30:
+			s = Clone{
+				NewPID: rapid.Bool().Draw(t, "namespace"), VFork: rapid.Bool().Draw(t, "vfork"),
+				ExitSignal: rapid.SampledFrom([]kernel.Signal{0, 10}).Draw(t, "exit signal"),
+				Do:         anySteps(t, depth-1, "child"),
+			}
 		}
 		steps = append(steps, s)
 	}
@@ -86,6 +118,7 @@ func anyMachine(t *rapid.T) func() *Machine {
 		Namespace: rapid.Bool().Draw(t, "namespace"),
 		// Room for few processes: fork bombs that signal each other take long.
 		PIDMax:    rapid.SampledFrom([]int{12, 310}).Draw(t, "pid_max"),
+		Limits:    Limits{Processes: 5, Tasks: rapid.SampledFrom([]int{0, 8}).Draw(t, "pids.max")},
 		Until:     time.Minute,
 		Terminals: map[string]Terminal{"/dev/tty1": {Buffer: 16}},
 	}
@@ -263,7 +296,7 @@ func (m *Machine) auditProcess(p *process) error {
 			if c.heapAt < 0 || p.zombies[c.heapAt] != c {
 				return fmt.Errorf("zombie %d is not to be waited for", c.pid)
 			}
-		case c.stopCode != 0 || c.has(signalContinued):
+		case c.stopCode != 0 && c.has(signalStopped) || c.has(signalContinued):
 			changed++
 			if c.heapAt < 0 || p.rare.changed[c.heapAt] != c {
 				return fmt.Errorf("what happened to %d is not to be told", c.pid)
