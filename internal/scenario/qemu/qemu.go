@@ -132,6 +132,10 @@ func (w World) reason(s *scenario.Scenario) string {
 		switch d := e.Do.(type) {
 		case scenario.HangUp:
 			return "its serial lines have no carrier to lose"
+		case scenario.StopOutput:
+			if d.TTY != "" {
+				return "a serial line that nobody has open hears no Ctrl-S"
+			}
 		case scenario.CtrlAltDel:
 			if w.arch() != "amd64" {
 				return "it has no keyboard"
