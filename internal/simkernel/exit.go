@@ -66,8 +66,10 @@ func (m *Machine) exitNotify(t *process) {
 	if t != p {
 		m.releaseThread(t)
 	}
-	if last {
+	if t == p {
 		m.completeVfork(p)
+	}
+	if last {
 		m.notifyExit(p)
 	} else {
 		// An exec waits for the others, and so does the end of PID 1.

@@ -126,7 +126,7 @@ type cameStep struct {
 func (cameStep) step() {}
 
 func (c cameStep) do(m *Machine, p *process) verdict {
-	st := c.s.strings[p]
+	st := c.s.strings[p.lead]
 	st.came = append(st.came, c.sig)
 	return done
 }
@@ -219,7 +219,7 @@ func (s *simStage) call(p *process, o order) string {
 		m.forceSig(p, kernel.Signal(arg(0)))
 		return ""
 	case "came":
-		st := s.strings[p]
+		st := s.strings[p.lead]
 		text := ""
 		for _, sig := range st.came {
 			text += fmt.Sprintf("%d ", sig)
@@ -283,16 +283,18 @@ func (s *simStage) settle() {
 func (s *simStage) look() map[int]sight {
 	all := make(map[int]sight)
 	for p := s.m.all.first; p != nil; p = p.nextAll {
-		v := s.m.look(p)
-		w := sight{
-			State: p.state.String(), Parent: int(v.PPID), Group: int(v.PGID), Session: int(v.SID),
-			UIDs: fmt.Sprint(p.cred.uid, p.cred.euid, p.cred.suid), Numbers: p.ns.numbers(p.pid),
-			Own: p.own, Shared: p.pending, Blocked: p.blocked, Ignored: p.ignored,
+		for _, t := range append([]*process{p}, p.others()...) {
+			v := s.m.look(p)
+			w := sight{
+				State: t.state.String(), Parent: int(v.PPID), Group: int(v.PGID), Session: int(v.SID),
+				UIDs: fmt.Sprint(t.cred.uid, t.cred.euid, t.cred.suid), Numbers: t.ns.numbers(t.pid),
+				Own: t.own, Shared: p.pending, Blocked: t.blocked, Ignored: p.ignored,
+			}
+			for _, h := range p.handlers {
+				w.Caught.add(h.sig)
+			}
+			all[int(t.pid)] = w
 		}
-		for _, h := range p.handlers {
-			w.Caught.add(h.sig)
-		}
-		all[int(p.pid)] = w
 	}
 	return all
 }
@@ -389,20 +391,28 @@ func (s *realStage) look() map[int]sight {
 		if err != nil {
 			continue
 		}
-		if v, err := s.lookAt(pid); err == nil {
-			all[pid] = v
+		threads, _ := os.ReadDir(fmt.Sprintf("%s/%d/task", s.proc, pid))
+		for _, t := range threads {
+			tid, err := strconv.Atoi(t.Name())
+			if err != nil {
+				continue
+			}
+			if v, err := lookAt(fmt.Sprintf("%s/%d/task/%d", s.proc, pid, tid)); err == nil {
+				all[tid] = v
+			}
 		}
 	}
 	return all
 }
 
-func (s *realStage) lookAt(pid int) (sight, error) {
+// lookAt reads what is seen of a thread.
+func lookAt(dir string) (sight, error) {
 	var v sight
-	stat, err := os.ReadFile(fmt.Sprintf("%s/%d/stat", s.proc, pid))
+	stat, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return v, err
 	}
-	status, err := os.ReadFile(fmt.Sprintf("%s/%d/status", s.proc, pid))
+	status, err := os.ReadFile(dir + "/status")
 	if err != nil {
 		return v, err
 	}
@@ -469,7 +479,7 @@ func buildPuppet(t *testing.T) string {
 }
 
 // anyOrder draws a call.
-func anyOrder(t *rapid.T, s *simStage, born int) order {
+func anyOrder(t *rapid.T, s *simStage, born int, threads bool) order {
 	o := order{by: rapid.SampledFrom(s.canObey()).Draw(t, "by")}
 	signal := func() int {
 		return int(rapid.SampledFrom([]kernel.Signal{
@@ -481,6 +491,11 @@ func anyOrder(t *rapid.T, s *simStage, born int) order {
 		"fork", "fork", "fork", "exit", "kill", "kill", "kill", "kill", "raise", "setpgid", "setpgid",
 		"setsid", "subreaper", "deathsig", "setuid", "block", "unblock", "action", "action", "wait",
 		"wait", "wait", "came",
+	}
+	if threads {
+		// What a death signal is for, and where a wait begins, depends on which thread has forked.
+		words = append(words, "thread", "thread", "endthread")
+		words = slices.DeleteFunc(words, func(w string) bool { return w == "deathsig" })
 	}
 	if o.by == 0 {
 		words = []string{"fork", "kill", "wait", "setpgid"}
@@ -496,6 +511,8 @@ func anyOrder(t *rapid.T, s *simStage, born int) order {
 		}
 		exit := rapid.SampledFrom([]int{17, 17, 17, 0, 10}).Draw(t, "exit signal")
 		o.args = []int{born + 1, flags, exit}
+	case "thread":
+		o.args = []int{born + 1}
 	case "exit":
 		o.args = []int{rapid.IntRange(0, 255).Draw(t, "status")}
 	case "kill":
@@ -545,6 +562,9 @@ func anyOrder(t *rapid.T, s *simStage, born int) order {
 			0, 0, 0, int(WaitNoWait), int(WaitAll), int(WaitClone),
 		}).Draw(t, "more options")
 		kind := rapid.IntRange(0, 2).Draw(t, "kind")
+		if threads {
+			kind = 1
+		}
 		o.args = []int{kind, pid(), options}
 	}
 	return o
@@ -609,12 +629,14 @@ func playPuppets(t *rapid.T, puppet string) {
 	// Who is stopped, or waits for a vforked child, answers when it goes on.
 	var owed [puppetCount][]string
 	born := 0
+	threads := rapid.Bool().Draw(t, "threads")
 	for range rapid.IntRange(1, 40).Draw(t, "calls") {
-		o := anyOrder(t, sim, born)
-		if o.word == "fork" && born == puppetCount-1 || !certain(calls, o) {
+		o := anyOrder(t, sim, born, threads)
+		bears := o.word == "fork" || o.word == "thread"
+		if bears && born == puppetCount-1 || !certain(calls, o) {
 			continue
 		}
-		if o.word == "fork" {
+		if bears {
 			born++
 		}
 		calls = append(calls, o)

@@ -380,6 +380,8 @@ func signalFacts() []fact {
 			"0: fork 1 0 17 = 2", "1: fork 2 16384 17 = 3", "1 is D", "0: kill 2 10 = 0", "1 is Z",
 			"0: fork 3 0 17 = 4", "3: fork 4 16384 17 = 5", "3 is D", "4: exit 0", "3 is S",
 			"3: fork 5 16384 17 = 6", "3 is D", "5: exec", "3 is S",
+			"3: fork 6 16384 17 = 7", "6: thread 7 = 8", "7: endthread", "3 is D", "6: thread 8 = 9",
+			"6: endthread", "3 is S",
 		}},
 		{"7.46 setpgid", inNamespace, []string{
 			"0: fork 1 0 17 = 2", "1: fork 2 0 17 = 3", "1: fork 3 0 17 = 4", "1: setpgid 3 3 = 0",
@@ -473,6 +475,17 @@ func TestThreadsOfPID1(t *testing.T) { // 7.41
 			wantEqual(t, "end", New(test.cfg).Boot(test.pid1), test.want)
 		})
 	}
+}
+
+func TestThreadOfPID1IsThawed(t *testing.T) {
+	m := New(Config{Namespace: true})
+	m.At(1e9, Thread{[]Step{Hang{}}})
+	m.At(3e9, Thaw{"init"})
+	end := m.Boot(func(k kernel.Kernel) int {
+		k.Next(2e9)
+		return 0
+	})
+	wantEqual(t, "end", end, End{How: Exited, At: 3e9})
 }
 
 func TestThreadsAreShown(t *testing.T) {

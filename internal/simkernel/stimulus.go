@@ -95,15 +95,21 @@ func (a Signal) act(m *Machine) {
 	}
 }
 
-// Thaw wakes the processes of a name that hang in D, however long they would have hung.
+// Thaw wakes the threads that hang in D of the processes of a name, however long they would have
+// hung.
 type Thaw struct{ Name string }
 
 func (a Thaw) act(m *Machine) {
 	for p := m.all.first; p != nil; p = p.nextAll {
-		if p.state == Uninterruptible && p.isNamed(a.Name) {
-			p.frame.until = m.now
-			m.wake(p)
+		if !p.isNamed(a.Name) {
+			continue
 		}
+		m.eachThread(p, func(t *process) {
+			if t.state == Uninterruptible {
+				t.frame.until = m.now
+				m.wake(t)
+			}
+		})
 	}
 }
 

@@ -1,7 +1,8 @@
 /*
  * A process that does the system calls that it is told, one line each, and answers with what they
  * return. Puppet i reads its lines from descriptor 3+2i and answers on descriptor 4+2i; it is born by
- * the line "fork" of another, the first one as PID 1 of a namespace. It has one thread.
+ * the line "fork" of another, the first one as PID 1 of a namespace, or as a thread of the other by
+ * the line "thread".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int me;
 static volatile sig_atomic_t count;
 static volatile unsigned char came[4096];
 
@@ -36,7 +36,7 @@ static void action(int sig, const char *how, int flags)
 	sigaction(sig, &a, NULL);
 }
 
-static void line(char *buf, int size)
+static void line(int me, char *buf, int size)
 {
 	int n = 0;
 
@@ -54,7 +54,7 @@ static void line(char *buf, int size)
 	buf[n] = 0;
 }
 
-static void answer(const char *text)
+static void answer(int me, const char *text)
 {
 	int n = strlen(text);
 
@@ -62,31 +62,40 @@ static void answer(const char *text)
 		_exit(98);
 }
 
-static void number(long n)
+static void number(int me, long n)
 {
 	char buf[32];
 
 	snprintf(buf, sizeof(buf), "%ld\n", n < 0 ? (long)-errno : n);
-	answer(buf);
+	answer(me, buf);
 }
 
-static void wait_for(int type, int id, unsigned options)
+static void wait_for(int me, int type, int id, unsigned options)
 {
 	char buf[96];
 	siginfo_t i;
 
 	memset(&i, 0, sizeof(i));
 	if (syscall(SYS_waitid, type, id, &i, options | WNOHANG, NULL) < 0)
-		number(-1);
+		number(me, -1);
 	else if (!i.si_pid)
-		answer("none\n");
+		answer(me, "none\n");
 	else {
 		snprintf(buf, sizeof(buf), "%d %d %d\n", i.si_pid, i.si_code, i.si_status);
-		answer(buf);
+		answer(me, buf);
 	}
 }
 
-static void obey(char *text)
+static void play(int me);
+
+static int thread(void *arg)
+{
+	play((long)arg);
+	return 0;
+}
+
+/* It returns who goes on: a child of fork is another. */
+static int obey(int me, char *text)
 {
 	char word[16] = "", how[16] = "";
 	long a = 0, b = 0, c = 0;
@@ -96,8 +105,8 @@ static void obey(char *text)
 
 	if (sscanf(text, "%15s %15s %ld %ld", word, how, &a, &b) > 1 && !strcmp(word, "action")) {
 		action(a, how, b);
-		answer("0\n");
-		return;
+		answer(me, "0\n");
+		return me;
 	}
 	sscanf(text, "%15s %ld %ld %ld", word, &a, &b, &c);
 	sigemptyset(&set);
@@ -109,53 +118,68 @@ static void obey(char *text)
 			for (i = 1; me == 0 && i <= 64; i++)
 				if (i != 32 && i != 33)
 					action(i, "default", 0);
-			me = a;
 			count = 0;
-			return;
+			return a;
 		}
-		number(pid);
-	} else if (!strcmp(word, "exit"))
+		number(me, pid);
+	} else if (!strcmp(word, "thread")) {
+		char *stack = malloc(65536);
+
+		number(me, clone(thread, stack + 65536, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+				 CLONE_THREAD | CLONE_SYSVSEM, (void *)a));
+	} else if (!strcmp(word, "endthread"))
+		syscall(SYS_exit, 0);
+	else if (!strcmp(word, "exit"))
 		_exit(a);
 	else if (!strcmp(word, "kill"))
-		number(kill(a, b));
+		number(me, kill(a, b));
 	else if (!strcmp(word, "raise"))
-		number(syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), a));
+		number(me, syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), a));
 	else if (!strcmp(word, "setpgid"))
-		number(setpgid(a, b));
+		number(me, setpgid(a, b));
 	else if (!strcmp(word, "setsid"))
-		number(setsid() < 0 ? -1 : 0);
+		number(me, setsid() < 0 ? -1 : 0);
 	else if (!strcmp(word, "subreaper"))
-		number(prctl(PR_SET_CHILD_SUBREAPER, a, 0, 0, 0));
+		number(me, prctl(PR_SET_CHILD_SUBREAPER, a, 0, 0, 0));
 	else if (!strcmp(word, "deathsig"))
-		number(prctl(PR_SET_PDEATHSIG, a, 0, 0, 0));
+		number(me, prctl(PR_SET_PDEATHSIG, a, 0, 0, 0));
 	else if (!strcmp(word, "setuid"))
-		number(syscall(SYS_setuid, a));
+		number(me, syscall(SYS_setuid, a));
 	else if (!strcmp(word, "block") || !strcmp(word, "unblock")) {
 		sigaddset(&set, a);
-		number(sigprocmask(word[0] == 'b' ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL));
+		number(me, sigprocmask(word[0] == 'b' ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL));
 	} else if (!strcmp(word, "wait"))
-		wait_for(a, b, c);
+		wait_for(me, a, b, c);
 	else if (!strcmp(word, "came")) {
 		sigfillset(&set);
 		sigprocmask(SIG_BLOCK, &set, &old);
 		for (i = 0; i < count; i++) {
 			snprintf(buf, sizeof(buf), "%d ", came[i]);
-			answer(buf);
+			answer(me, buf);
 		}
 		count = 0;
 		sigprocmask(SIG_SETMASK, &old, NULL);
-		answer("\n");
+		answer(me, "\n");
 	} else
 		_exit(97);
+	return me;
+}
+
+static void play(int me)
+{
+	char buf[256];
+
+	for (;;) {
+		line(me, buf, sizeof(buf));
+		me = obey(me, buf);
+	}
 }
 
 int main(void)
 {
 	static const char usual[64]; /* a struct sigaction of zeros: SIG_DFL */
-	char buf[256];
 	int sig;
 
-	/* A line that comes is acted on by the puppet that it is for, in whose copy of this loop. */
 	for (sig = 1; sig <= 64; sig++)
 		if (sig != 32 && sig != 33)
 			action(sig, "catch", 0);
@@ -163,9 +187,6 @@ int main(void)
 			syscall(SYS_rt_sigaction, sig, usual, NULL, 8);
 	if (mount("proc", "/proc", "proc", 0, NULL) < 0)
 		return 96;
-	answer("0\n");
-	for (;;) {
-		line(buf, sizeof(buf));
-		obey(buf);
-	}
+	answer(0, "0\n");
+	play(0);
 }
