@@ -109,7 +109,7 @@ func TestUnplayable(t *testing.T) {
 		"# A.\nlasts 1s\nwant end alive\n-- etc/inittab --\n::once:/bin/actor fork, hang killable\n": true,
 		"# A.\nlasts 1s\nwant end alive\n-- etc/inittab --\n::once:/bin/actor fork, hang\n":          false,
 		"# A.\nlasts 1s\nslow sync 1s\nwant end alive\n":                                             false,
-		"# A.\nlasts 1s\nat 500ms thaw x\nwant end alive\n":                                             false,
+		"# A.\nlasts 1s\nat 500ms thaw x\nwant end alive\n":                                          false,
 		"# A.\nlasts 1s\nnot pidns: because\nwant end alive\n":                                       false,
 	} {
 		err := Unplayable("pidns", parsed(t, text))
