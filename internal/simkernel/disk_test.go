@@ -3,6 +3,7 @@ package simkernel
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -276,6 +277,42 @@ func (orErrno) do(m *Machine, p *process) verdict {
 		return Say{}.do(m, p)
 	}
 	return SayErrno{}.do(m, p)
+}
+
+// TestUncleanDisk becomes clean when its journal is played back, if it has one, or when it is
+// mounted for writing and unmounted; not by being looked at.
+func TestUncleanDisk(t *testing.T) {
+	for _, test := range []struct {
+		fstype string
+		flags  uintptr
+		want   bool
+	}{
+		{"ext4", syscall.MS_RDONLY, true},
+		{"vfat", syscall.MS_RDONLY, false},
+		{"ext4", 0, true},
+		{"vfat", 0, true},
+	} {
+		d := &Disk{Name: "vda", Type: test.fstype}
+		cfg := Config{Disks: []*Disk{d}, Dirs: []string{"/data"}}
+		mount := Mount{"/dev/vda", "/data", test.fstype, 0, ""}
+		perform(t, cfg, mount, Append{"/data/f", "x"})
+		d.PowerCut()
+		wantEqual(t, "clean", d.Clean(), false)
+		mount.Flags = test.flags
+		_, got := perform(t, cfg, mount, SayErrno{}, Umount{Target: "/data"}, SayErrno{})
+		wantEqual(t, "said", got, "ok ok")
+		wantEqual(t, test.fstype+" is clean", d.Clean(), test.want)
+	}
+}
+
+// TestWriteToWhatBecameReadOnly by the magic key, which asks no writer.
+func TestWriteToWhatBecameReadOnly(t *testing.T) {
+	cfg := slow(&Disk{})
+	cfg.MagicSysrq = true
+	cfg.Mounts = append(cfg.Mounts, Mount{Type: "proc", Target: "/proc"})
+	_, got := perform(t, cfg, Append{"/data/f", "x"}, openRW("/data/f"),
+		Append{"/proc/sysrq-trigger", "u"}, SayErrno{}, Write{3, "y"}, SayErrno{})
+	wantEqual(t, "said", got, "ok EROFS")
 }
 
 // TestDiskOfAMachineThatIsStillOn has lost its power.

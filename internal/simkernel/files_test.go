@@ -134,6 +134,9 @@ func TestPermissions(t *testing.T) {
 		Chown{"/open/mine", 7, 0},
 		Chmod{"/open/mine", 0o600},
 		Chmod{"/closed", 0o600},
+		Append{"/open/group", ""},
+		Chown{"/open/group", 0, 5},
+		Chmod{"/open/group", 0o660},
 		Chmod{"/tmp", 0o1777},
 		SetUID{7},
 	}
@@ -145,6 +148,8 @@ func TestPermissions(t *testing.T) {
 	}{
 		{write("/open/f"), "EACCES"},
 		{write("/open/mine"), "ok"},
+		{read("/open/f"), "ok"},
+		{read("/open/group"), "EACCES"},
 		{read("/closed/f"), "EACCES"},
 		{read("/closed"), "EACCES"},
 		{Chdir{"/closed"}, "EACCES"},

@@ -103,9 +103,6 @@ func (m *Machine) emit(r record) {
 	if size == 0 {
 		size = ringSize
 	}
-	if n := len(g.records); n > g.head {
-		g.records[n-1].open = false
-	}
 	g.records = append(g.records, r)
 	g.bytes += r.takes()
 	for g.bytes > size || len(g.records)-g.head > size/ringPerText {
