@@ -19,6 +19,7 @@ var packages = map[string][]string{
 	"cpio":                {"cpio"},
 	"mandoc":              {"mandoc"},
 	"podman":              {"podman"},
+	"runc":                {"runc"},
 	"unshare":             {"util-linux"},
 }
 

@@ -91,7 +91,7 @@ func (b *box) awaitInit(ctx context.Context) error {
 		}
 		select {
 		case <-b.over:
-			return &podmanError{b.cmd.ProcessState.String(), strings.TrimSpace(b.said.String())}
+			return &podmanError{"run", b.cmd.ProcessState.String(), strings.TrimSpace(b.said.String())}
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -70,11 +69,12 @@ func (World) Play(
 		name: "rebound-scenario-" + strings.ToLower(rand.Text()),
 	}
 	defer b.remove()
-	if err := b.build(ctx, programs); err != nil {
-		return nil, err
+	err = b.build(ctx, programs)
+	if err == nil {
+		err = b.launch(ctx)
 	}
 	var cannot *podmanError
-	switch err := b.launch(ctx); {
+	switch {
 	case errors.As(err, &cannot):
 		return nil, missing("a podman that can run containers here, perhaps with options in " +
 			OptionsVariable + ": " + cannot.Error())
@@ -153,15 +153,17 @@ func (b *box) options() []string {
 }
 
 // podmanError is a podman that has not run a container.
-type podmanError struct{ status, said string }
+type podmanError struct{ command, status, said string }
 
-func (e *podmanError) Error() string { return "podman run: " + e.status + ": " + e.said }
+func (e *podmanError) Error() string {
+	return "podman " + e.command + ": " + e.status + ": " + e.said
+}
 
 // podman runs podman, for something that is not the container itself.
 func podman(ctx context.Context, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, "podman", args...).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("podman %s: %w: %s", args[0], err, out)
+		return "", &podmanError{args[0], err.Error(), strings.TrimSpace(string(out))}
 	}
 	return strings.TrimSpace(string(out)), nil
 }
