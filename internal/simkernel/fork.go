@@ -66,7 +66,7 @@ func (m *Machine) clone(t *process, args cloneArgs) (*process, kernel.Errno) {
 		ns.init = p
 		p.signal |= signalUnkillable
 	}
-	m.tasks++
+	m.addTask()
 	if m.tasksFull() {
 		// The number is spent all the same: the control group is asked last (cgroup_can_fork).
 		m.setState(p, Zombie)

@@ -104,6 +104,7 @@ type Machine struct {
 	runq    runQueue
 	current *process // that is running
 	work    int      // done since time last moved
+	most    int      // threads that there were together since then
 
 	// Processes.
 	pids  pidMap

@@ -448,6 +448,7 @@ func (s Fault) do(m *Machine, p *process) verdict {
 
 // sendNamed sends a signal to all processes of a name.
 func (m *Machine) sendNamed(name string, sig kernel.Signal) {
+	m.signalled(m.all.n)
 	for p := m.all.first; p != nil; p = p.nextAll {
 		if p != m.init && p.isNamed(name) {
 			m.send(p, sig, false)

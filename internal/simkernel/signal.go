@@ -464,6 +464,7 @@ func (m *Machine) kill(
 		// Neither PID 1 nor the caller. Zombies and the kernel's threads count, though
 		// nothing happens to them; that somebody may not be sent to is no error.
 		found, last := false, kernel.Errno(0)
+		m.signalled(m.all.n)
 		for p := m.all.first; p != nil; p = p.nextAll {
 			if ns.number(p.pid) <= 1 || from != nil && p == from.lead {
 				continue
@@ -489,6 +490,7 @@ func (m *Machine) kill(
 		return kernel.ESRCH
 	}
 	sent, last := false, kernel.Errno(0)
+	m.signalled(g.members)
 	for p := g.first; p != nil; p = p.nextMember {
 		last = send(p)
 		sent = sent || last == 0

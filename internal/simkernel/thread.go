@@ -17,7 +17,7 @@ func (m *Machine) startThread(t *process, steps []Step) (*process, kernel.Errno)
 	if e != 0 {
 		return nil, e
 	}
-	m.tasks++
+	m.addTask()
 	n.lead = p
 	n.stdio, n.group, n.session, n.blocked = t.stdio, t.group, t.session, t.blocked
 	n.argv = p.argv

@@ -83,6 +83,10 @@ func (m *Machine) peek() (time.Duration, bool) {
 func (m *Machine) fire() {
 	e := m.events.pop()
 	m.moveTo(e.at)
+	m.toil()
+	if m.ended {
+		return
+	}
 	if e.p != nil {
 		m.wake(e.p)
 		return
@@ -95,22 +99,7 @@ func (m *Machine) fire() {
 // moveTo moves the clock, never back.
 func (m *Machine) moveTo(t time.Duration) {
 	if t > m.now {
-		m.now, m.work = t, 0
-	}
-}
-
-// workLimit is how much can be done at one instant for each process and besides. Far above what
-// honest work takes, it ends a PID 1 that asks for ever without waiting.
-const (
-	workLimit           = 1 << 20
-	workLimitPerProcess = 256
-)
-
-// toil counts work and ends the machine when there is no end to it.
-func (m *Machine) toil() {
-	m.work++
-	if m.work > workLimit && m.work > workLimitPerProcess*int(m.births) {
-		m.finish(End{How: Livelocked, Text: "endless work at one instant"})
+		m.now, m.work, m.most = t, 0, m.tasks
 	}
 }
 
