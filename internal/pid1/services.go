@@ -20,7 +20,7 @@ import (
 type services struct {
 	all    []service
 	text   string              // of each its terminal and its command, with a NUL after both
-	byPID  []running           // those that run, by rising number
+	byPID  []running           // those that run or have run, by rising number
 	asking map[kernel.FD]int32 // those that wait for Enter, by the terminal
 	queue  []int32             // those that are to be started: a heap, see startOrder
 }
@@ -39,13 +39,16 @@ type service struct {
 	is    condition
 }
 
-// running is a service that runs.
+// running is a service that runs, or has run: on the way down all end one after the other, and to
+// close each gap would take longer than all else.
 type running struct {
 	pid   int32
-	place int32
+	place int32 // none when it has ended
 }
 
 func (r running) compare(pid int32) int { return cmp.Compare(r.pid, pid) }
+
+func (r running) ended() bool { return r.place == none }
 
 // condition is what is so of a service.
 type condition uint8
@@ -200,23 +203,38 @@ func (s *services) addStray(key inittab.Key) int32 {
 // started says that a service runs.
 func (s *services) started(i int32, pid kernel.PID) {
 	s.at(i).pid = int32(pid)
-	at, _ := s.find(pid)
-	s.byPID = slices.Insert(s.byPID, at, running{int32(pid), i})
+	if len(s.byPID) == cap(s.byPID) {
+		s.byPID = slices.DeleteFunc(s.byPID, running.ended)
+	}
+	at, known := s.find(pid)
+	if !known {
+		s.byPID = slices.Insert(s.byPID, at, running{})
+	}
+	s.byPID[at] = running{int32(pid), i}
 }
 
-// find returns where a process stands among those that run, or would stand.
+// find returns where a process stands among those that run or have run, or would stand.
 func (s *services) find(pid kernel.PID) (int, bool) {
 	return slices.BinarySearchFunc(s.byPID, int32(pid), running.compare)
 }
 
+// whose returns the service that runs as a process, or none.
+func (s *services) whose(pid kernel.PID) int32 {
+	at, known := s.find(pid)
+	if !known {
+		return none
+	}
+	return s.byPID[at].place
+}
+
 // ended says that a process has ended, and returns which service it was, or none.
 func (s *services) ended(pid kernel.PID) int32 {
-	at, ok := s.find(pid)
-	if !ok {
+	at, known := s.find(pid)
+	if !known || s.byPID[at].ended() {
 		return none
 	}
 	i := s.byPID[at].place
-	s.byPID = slices.Delete(s.byPID, at, at+1)
+	s.byPID[at].place = none
 	s.at(i).pid = 0
 	return i
 }

@@ -126,7 +126,7 @@ func (in *Init) resume() {
 // adoptable reports whether there is such a process, and nobody knows it yet. It may be gone: the
 // crash came when its status had just been taken.
 func (in *Init) adoptable(pid kernel.PID) bool {
-	_, service := in.services.find(pid)
+	service := in.services.whose(pid) != none
 	_, command := in.commands[pid]
 	return pid > 1 && !service && !command && !errors.Is(in.k.Kill(pid, 0), kernel.ESRCH)
 }
