@@ -124,8 +124,8 @@ func (f *signalFlags) set(which signalFlags, on bool) {
 type rare struct {
 	threads     []*process // all that live but the first
 	stops       int        // threads that are still to stop (group_stop_count)
-	queued      []kernel.Signal
-	queuedOwn   []kernel.Signal
+	queued      sigqueue
+	queuedOwn   sigqueue
 	changed     childHeap // children that have stopped or gone on
 	failed      *kernel.StartError
 	vfork       *process // what waits until this process executes or ends

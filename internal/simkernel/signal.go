@@ -2,7 +2,6 @@ package simkernel
 
 import (
 	"math/bits"
-	"slices"
 	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -103,18 +102,19 @@ func (p *process) setAction(sig kernel.Signal, ignore bool, steps []Step) {
 // flush forgets pending signals, whoever they are for (kernel/signal.c, flush_sigqueue_mask).
 func (p *process) flush(sigs sigset) {
 	p.pending &^= sigs
-	p.own &^= sigs
-	if r := p.rare; r != nil {
-		r.queued = without(r.queued, sigs)
-		for _, t := range r.threads {
-			t.own &^= sigs
+	forget := func(t *process) {
+		t.own &^= sigs
+		if t.rare != nil {
+			t.rare.queuedOwn.flush(sigs)
 		}
 	}
-}
-
-// without is a queue without some signals.
-func without(queue []kernel.Signal, sigs sigset) []kernel.Signal {
-	return slices.DeleteFunc(queue, sigs.has)
+	forget(p)
+	if r := p.rare; r != nil {
+		r.queued.flush(sigs)
+		for _, t := range r.threads {
+			forget(t)
+		}
+	}
 }
 
 // caught reports whether p has a handler for a signal. PID 1's code has one for all.
@@ -171,20 +171,6 @@ func (m *Machine) sendSignal(t *process, sig kernel.Signal, force, group bool) {
 	}
 	set.add(sig)
 	m.completeSignal(t, sig, group)
-}
-
-// firstRealTime is the first signal of which each one counts.
-const firstRealTime = 32
-
-// queue remembers one more of a real-time signal.
-func (t *process) queue(sig kernel.Signal, group bool) {
-	if group {
-		r := t.lead.more()
-		r.queued = append(r.queued, sig)
-	} else {
-		r := t.more()
-		r.queuedOwn = append(r.queuedOwn, sig)
-	}
 }
 
 // prepareSignal does what stopping and going on do as they are sent, whatever becomes of the
@@ -303,7 +289,7 @@ func (m *Machine) signalWake(t *process, kills bool) {
 func (t *process) dequeue() kernel.Signal {
 	if due := t.own &^ t.blocked; due != 0 {
 		sig := due.next()
-		if sig < firstRealTime || t.rare.unqueue(&t.rare.queuedOwn, sig) {
+		if sig < firstRealTime || t.rare.queuedOwn.take(sig) {
 			t.own.remove(sig)
 		}
 		return sig
@@ -311,7 +297,7 @@ func (t *process) dequeue() kernel.Signal {
 	p := t.lead
 	if due := p.pending &^ t.blocked; due != 0 {
 		sig := due.next()
-		if sig < firstRealTime || p.rare.unqueue(&p.rare.queued, sig) {
+		if sig < firstRealTime || p.rare.queued.take(sig) {
 			p.pending.remove(sig)
 		}
 		return sig
@@ -325,14 +311,6 @@ func (s sigset) next() kernel.Signal {
 		s &= synchronous
 	}
 	return s.lowest()
-}
-
-// unqueue takes one of a real-time signal from a queue and reports whether it was the last.
-func (*rare) unqueue(queue *[]kernel.Signal, sig kernel.Signal) bool {
-	if i := slices.Index(*queue, sig); i >= 0 {
-		*queue = slices.Delete(*queue, i, i+1)
-	}
-	return !slices.Contains(*queue, sig)
 }
 
 // deliver acts on the pending signals of a thread that is about to run on (kernel/signal.c,
