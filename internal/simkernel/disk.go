@@ -206,21 +206,37 @@ func (m *Machine) keepSetUp() {
 
 // answers reports whether the disk, and what it is made of, answers.
 func (d *Disk) answers() bool {
+	// What rests on more disks than there are rests on itself: a loop device whose file's path leads
+	// to the device by now.
+	return d.answersAbove(len(d.machine.disks))
+}
+
+// answersAbove is answers of a disk that has so many others below it at most.
+func (d *Disk) answersAbove(others int) bool {
 	if d.Dead {
 		return false
 	}
+	if others == 0 {
+		return true
+	}
 	for _, name := range d.On {
-		if under := d.machine.below(name); under != nil && !under.answers() {
+		if under := d.machine.below(d, name); under != nil && !under.answersAbove(others-1) {
 			return false
 		}
 	}
 	return true
 }
 
-// below is the disk that carries a device or a file, or nil.
-func (m *Machine) below(name string) *Disk {
-	if d := m.Disk(strings.TrimPrefix(name, "/dev/")); d != nil || !strings.HasPrefix(name, "/") {
-		return d
+// below is the disk that carries a device or a file that d is made of, or nil. If the kernel has the
+// file open it is that one, whatever has been mounted over it since.
+func (m *Machine) below(d *Disk, name string) *Disk {
+	if o := m.Disk(strings.TrimPrefix(name, "/dev/")); o != nil || !strings.HasPrefix(name, "/") {
+		return o
+	}
+	for _, b := range m.backings {
+		if b.disk == d {
+			return b.file.at.node.fs.disk
+		}
 	}
 	if at, e := m.walk(nil, name, followLast); e == 0 {
 		return at.node.fs.disk

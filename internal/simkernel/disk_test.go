@@ -469,3 +469,53 @@ func (m *Machine) tree(dir string) string {
 	write(at.node)
 	return b.String()
 }
+
+// A loop device rests on the file that the kernel has open, not on what is mounted over it since.
+func TestLoopDeviceOverItsFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		plan []Action
+		want string
+	}{
+		"all answer":              {nil, "synced\n"},
+		"the file's disk is dead": {[]Action{DiskDies{"vda"}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := disks()
+			cfg.Disks[0].Files["/image"], cfg.Files = "x", nil
+			cfg.Programs = programs(map[string][]Step{"p": {
+				Mount{"/dev/loop0", "/data", "vfat", 0, ""},
+				Append{"/data/image", "x"},
+				Sleep{time.Second},
+				Fsync{"/data/image"},
+				Say{"synced"},
+			}})
+			m := New(cfg)
+			m.At(time.Millisecond, c.plan...)
+			m.Boot(func(k kernel.Kernel) int {
+				spawn(t, k, "p")
+				until(k, time.Minute)
+				return 0
+			})
+			if got := m.ConsoleText(); got != c.want {
+				t.Errorf("console: got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// A loop device whose file is found on itself rests on nothing else.
+func TestLoopDeviceOnItself(t *testing.T) {
+	m := New(Config{
+		Disks: []*Disk{{
+			Name: "loop0", Type: "vfat", On: []string{"/data/image"},
+			Files: map[string]string{"/image": "x"},
+		}},
+		Mounts: []Mount{{Source: "/dev/loop0", Target: "/data", Type: "vfat"}},
+	})
+	if text, ok := m.File("/data/image"); !ok || text != "x" {
+		t.Errorf("/data/image: got %q, %t", text, ok)
+	}
+	if !m.Disk("loop0").answers() {
+		t.Error("the disk does not answer")
+	}
+}
