@@ -87,6 +87,9 @@ func TestMountErrors(t *testing.T) {
 			openRO("/data/f"), Close{3}, Umount{Target: "/data"},
 		}, "ok"},
 		{"unmount the working directory", []Step{Chdir{"/data/sub"}, Umount{Target: "/data"}}, "EBUSY"},
+		{"unmount what is detached", []Step{
+			Chroot{"/data"}, Umount{"/", mntDetach}, Umount{"/", mntDetach},
+		}, "EINVAL"},
 		{"unmount the root directory", []Step{Chroot{"/data"}, Umount{Target: "/"}}, "ok"},
 		{"and it is read-only then", []Step{
 			Chroot{"/data"}, Umount{Target: "/"}, Append{"/f", "x"},

@@ -31,8 +31,8 @@ func (m *Machine) umount(p *process, target string, flags int) (*ioWait, kernel.
 		return nil, e
 	case p != nil && !p.capable(CapSysAdmin):
 		return nil, kernel.EPERM
-	case at.node != at.mnt.root:
-		return nil, kernel.EINVAL
+	case at.node != at.mnt.root || !at.mnt.attached:
+		return nil, kernel.EINVAL // not mounted there, or no more (fs/namespace.c, can_umount)
 	case at.mnt == m.rootMount:
 		return nil, kernel.EINVAL // it is locked (fs/namespace.c, init_mount_tree)
 	case flags&mntExpire != 0:
