@@ -1,6 +1,7 @@
 package simkernel
 
 import (
+	"strings"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -22,7 +23,7 @@ func (m *Machine) At(t time.Duration, actions ...Action) {
 func (m *Machine) Apply(actions ...Action) { both(actions).act(m) }
 
 // When lets actions happen when a line first stands on a terminal, whichever that is: complete, or
-// so far as it has been written. Carriage returns do not count.
+// so far as it has been written. Carriage returns do not count, nor do blanks that follow it.
 func (m *Machine) When(line string, actions ...Action) { m.WhenAfter(line, 0, actions...) }
 
 // WhenAfter is When with a delay.
@@ -42,6 +43,13 @@ type whenLine struct {
 // appeared starts what waits for a line. The actions follow as events: a line is written in the
 // middle of a call.
 func (m *Machine) appeared(line string) {
+	m.starts(line)
+	if bare := strings.TrimRight(line, " \t"); bare != line {
+		m.starts(bare)
+	}
+}
+
+func (m *Machine) starts(line string) {
 	for _, w := range m.whens[line] {
 		m.post(m.now+w.delay, w.action)
 	}

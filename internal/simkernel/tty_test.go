@@ -368,7 +368,8 @@ func TestWhenALineAppears(t *testing.T) {
 		Sleep{time.Second}, Say{"ready"}, Sleep{time.Second}, Say{"ready"}, ReadLine{}, Say{"bye"},
 	}})})
 	m.When("ready", Signals(kernel.SIGHUP))
-	m.When("Press Enter. ", Type{Text: "go\n"})
+	m.When("Press Enter. ", Type{Text: "go"})
+	m.When("Press Enter.", Type{Text: "\n"})
 	m.WhenAfter("bye", time.Second, Signals(kernel.SIGTERM))
 	m.Boot(func(k kernel.Kernel) int {
 		spawn(t, k, "p")

@@ -103,8 +103,9 @@ func (p *Play) Hear(tty string, b []byte, at time.Time) {
 // appeared makes the events due that wait for a line.
 func (p *Play) appeared(line string, at time.Time) {
 	line, _, _ = p.parted(line)
+	bare := strings.TrimRight(line, " \t")
 	for i, e := range p.s.Events {
-		if p.due[i] == unknown && e.When == line {
+		if p.due[i] == unknown && (e.When == line || e.When == bare) {
 			p.due[i] = at.Sub(p.began) + e.After
 			close(p.changed)
 			p.changed = make(chan struct{})

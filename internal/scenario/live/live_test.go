@@ -49,7 +49,7 @@ func TestLines(t *testing.T) {
 }
 
 // TestPerform: events happen in the order of their times, and those that wait for a line when it is
-// there, even if it has not ended.
+// there, even if it has not ended, and blanks follow it.
 func TestPerform(t *testing.T) {
 	s := parsed(t, `# Events.
 at 20ms remove /second
@@ -68,7 +68,7 @@ want end alive
 		switch path {
 		case "/second":
 			p.Hear("", []byte("rea"), time.Now())
-			p.Hear("", []byte("dy"), time.Now())
+			p.Hear("", []byte("dy "), time.Now())
 		case "/third":
 			close(ended)
 			return errors.New("no third")
