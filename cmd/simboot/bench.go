@@ -19,17 +19,18 @@ with a million processes, and what an event costs as the number of processes gro
 
 func (t *tool) bench(args []string) int {
 	fs := t.flags("bench", "", benchDoes)
-	long := fs.Duration("time", 3*time.Second, "how `long` to boot again and again")
+	long := 3 * time.Second
+	fs.Var((*timeValue)(&long), "time", "how `long` to boot again and again")
 	most := fs.Int("processes", 1_000_000, "the greatest `number` of processes")
 	if status, done := t.parse(fs, args); done {
 		return status
 	}
-	if fs.NArg() > 0 || *long <= 0 || *most < 1000 || *most > maxProcesses {
+	if fs.NArg() > 0 || long <= 0 || *most < 1000 || *most > maxProcesses {
 		return t.wrong("bench: expected no arguments, a time, and 1000 to %d processes", maxProcesses)
 	}
 	// The machine with most processes comes first: the kernel tells the greatest size ever.
 	t.benchMany(*most)
-	t.benchBoots(*long)
+	t.benchBoots(long)
 	t.benchEvents(*most)
 	return exitOK
 }

@@ -128,6 +128,9 @@ func TestOwnInittab(t *testing.T) {
 	status, out, _ = simboot(t, "run", "-inittab", table, "-at", "5s", "ctrl-alt-del")
 	wants(t, status, exitOK, out, "  now: reboot\n", "The end is reboot (reboot: Restarting system) at")
 
+	status, out, _ = simboot(t, "run", "-at", "5s", "reboot", "-inittab", table, "-trace")
+	wants(t, status, exitOK, out, ") = TERM\n", "The end is reboot")
+
 	status, out, _ = simboot(t, "run", "-inittab", table)
 	wants(t, status, exitOK, out, "The machine is up after 1m0s.")
 
@@ -200,13 +203,20 @@ func TestWrongUsage(t *testing.T) {
 		{"run -inittab x -at 5s", "-at says when, and not what"},
 		{"run -inittab x -at 5s rboot", `"rboot": expected reboot, halt, poweroff`},
 		{"run -inittab x -at 5s signal TREM", `"TREM" is no signal: did you mean "TERM"?`},
+		{"run -inittab x -at 5 reboot", `"5" for flag -at: expected a time such as 5s`},
+		{"run -inittab x -at 2s signal HUP -at 5s reboot", `"reboot": expected one -at`},
+		{"run -inittab x -world qemu", "played in sim only"},
 		{"run -inittab nothere reboot", "nothere: no such file or directory"},
 		{"new a b", `"b": expected one name at most`},
 		{"agree", "no scenarios"},
+		{"bench -time 5", `"5" for flag -time: expected a time such as 5s`},
 		{"bench -processes 5", "expected no arguments, a time, and 1000 to"},
 	} {
-		status, _, err := simboot(t, strings.Fields(c.args)...)
+		status, out, err := simboot(t, strings.Fields(c.args)...)
 		wants(t, status, exitUsage, err, c.want)
+		if out != "" {
+			t.Errorf("%s: got %q as output, want none", c.args, out)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ type own struct {
 func (w *own) flags(fs *flag.FlagSet) {
 	fs.StringVar(&w.inittab, "inittab", "", "no scenario: boot this inittab, a `file`")
 	fs.StringVar(&w.config, "config", "", "with -inittab: the rebound.conf of that machine, a `file`")
-	fs.DurationVar(&w.at, "at", 0, "with -inittab: at this `time` after the start ask for ACTION, "+
+	fs.Var((*timeValue)(&w.at), "at", "with -inittab: at this `time` after the start ask for ACTION, "+
 		"which is reboot, halt, poweroff, ctrl-alt-del, or signal NAME")
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,28 @@ func (t *tool) run(args []string) int {
 	if status, done := t.parse(fs, args); done {
 		return status
 	}
+	words := fs.Args()
+	// An action stands behind its time, in the middle of the options if need be.
+	if i := slices.IndexFunc(words, isOption); i > 0 && own.at != 0 {
+		if status, done := t.parse(fs, words[i:]); done {
+			return status
+		}
+		if fs.NArg() > 0 {
+			return t.wrong("run: %q: expected one -at with one ACTION", fs.Arg(0))
+		}
+		words = words[:i]
+	}
 	if *trace {
 		o.Trace = func(at time.Duration, call string) {
 			fmt.Fprintf(t.out, "%12.6f  %s\n", at.Seconds(), call)
 		}
 	}
 	if own.given() {
-		return t.runOwn(&own, fs.Args(), o)
+		if *world != "sim" {
+			return t.wrong("run: -world %s: an inittab of your own is played in sim only: "+
+				"the other worlds have none of its programs", *world)
+		}
+		return t.runOwn(&own, words, o)
 	}
 	ws, err := choose(*world)
 	if err != nil {
@@ -70,6 +86,8 @@ func (t *tool) run(args []string) int {
 	}
 	return status
 }
+
+func isOption(word string) bool { return strings.HasPrefix(word, "-") }
 
 // verdict prints whether a play went as it must.
 func (t *tool) verdict(s *scenario.Scenario, tr *scenario.Transcript, o scenario.Options) bool {
