@@ -50,7 +50,8 @@ func TestDemoGoesDownToThePowerOff(t *testing.T) {
 	wants(t, status, exitOK, out,
 		"[    0.102000]  Rebound is up. Commands: reboot, halt, poweroff.\n",
 		"  Going down: poweroff\n", "  The system is going down NOW!\n",
-		"  Requesting system poweroff\n\nThe machine is off after 2.10",
+		"  Sent SIGKILL to all processes\n",
+		"  Requesting system poweroff\n\nThe machine is off after 7.10",
 		"line 9    /bin/hostname -F /etc/hostname\n            runs for 100ms")
 }
 

@@ -92,8 +92,10 @@ func (as *assumer) steps(e inittab.Entry, x inittab.Exec) ([]simkernel.Step, str
 	case e.Action == inittab.Restart && (name == "init" || name == "linuxrc"):
 		return nil, ""
 	case isShell(x):
-		return []simkernel.Step{simkernel.Exec{Argv: []string{modelShell}}},
-			"is a shell that reads lines, prints no prompt, and ends at TERM"
+		// As shells do on a terminal: so the way down takes the term timeout while one is open.
+		return []simkernel.Step{
+			simkernel.Ignore{Signal: kernel.SIGTERM}, simkernel.Exec{Argv: []string{modelShell}},
+		}, "is a shell that reads lines, prints no prompt, and ignores TERM"
 	}
 	switch e.Action {
 	case inittab.Respawn:
