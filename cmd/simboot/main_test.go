@@ -107,6 +107,9 @@ func TestRunSaysWhatIsWrongWithAScenario(t *testing.T) {
 	path := put(t, "x.txtar", "# T.\nwant end pwoeroff\n")
 	status, _, err := simboot(t, "run", path)
 	wants(t, status, exitUsage, err, path+`:2: "pwoeroff" is no way to end: did you mean "poweroff"?`)
+	if n := strings.Count(err, "\n"); n != 1 {
+		t.Errorf("got %d lines, want the mistake alone\n%s", n, err)
+	}
 }
 
 func TestRunSaysWhatCannotBePlayed(t *testing.T) {

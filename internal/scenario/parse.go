@@ -269,7 +269,8 @@ func (p *parser) check() {
 		p.problem(1, errors.New(
 			"no title: expected a comment at the top, # and a sentence, that says what it shows"))
 	}
-	if len(s.Wants) == 0 && len(s.Consoles) == 0 {
+	// A line with a mistake may have been one that wants something.
+	if len(s.Wants) == 0 && len(s.Consoles) == 0 && len(p.problems) == 0 {
 		p.problem(1, errors.New(
 			"nothing is expected: want a line such as `want end poweroff`, or a section -- console --"))
 	}
