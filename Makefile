@@ -46,6 +46,10 @@ ifneq ($(filter build init image run install,$(or $(MAKECMDGOALS),$(.DEFAULT_GOA
 ifeq ($(QEMU_$(ARCH)),)
 $(error ARCH=$(ARCH): want amd64, arm64, arm or riscv64)
 endif
+# Make would take it for several files.
+ifneq ($(words $(OUT)),1)
+$(error OUT=$(OUT): want one file, without blanks in its name)
+endif
 endif
 
 # Linters and the test runner, at the versions of tools/go.mod.
