@@ -31,14 +31,15 @@ func (t *tool) agree(args []string) int {
 	names := fs.String("world", strings.Join(all, ","), "the `worlds`, with commas between")
 	fs.Uint64Var(&o.Seed, "seed", 0, "of the simulated world, a `number`; 0 is no chance")
 	programs(fs, &o)
-	if status, done := t.parse(fs, args); done {
+	words, status, done := t.parse(fs, args)
+	if done {
 		return status
 	}
 	ws, err := choose(*names)
 	if err != nil {
 		return t.wrong("agree: %v", err)
 	}
-	scenarios, status := t.load(fs.Args())
+	scenarios, status := t.load(words)
 	if status != exitOK {
 		return status
 	}

@@ -20,12 +20,13 @@ with a million processes, and what an event costs as the number of processes gro
 func (t *tool) bench(args []string) int {
 	fs := t.flags("bench", "", benchDoes)
 	long := 3 * time.Second
-	fs.Var((*timeValue)(&long), "time", "how `long` to boot again and again")
+	fs.Var((*timeValue)(&long), "time", "for what `length` of time to boot again and again")
 	most := fs.Int("processes", 1_000_000, "the greatest `number` of processes")
-	if status, done := t.parse(fs, args); done {
+	words, status, done := t.parse(fs, args)
+	if done {
 		return status
 	}
-	if fs.NArg() > 0 || long <= 0 || *most < 1000 || *most > maxProcesses {
+	if len(words) > 0 || long <= 0 || *most < 1000 || *most > maxProcesses {
 		return t.wrong("bench: expected no arguments, a time, and 1000 to %d processes", maxProcesses)
 	}
 	// The machine with most processes comes first: the kernel tells the greatest size ever.

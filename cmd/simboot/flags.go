@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -13,7 +14,8 @@ func (t *tool) flags(name, args, does string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {
-		fmt.Fprintf(t.out, "Usage: simboot %s [OPTIONS] %s\n\n%s\n\n", name, args, does)
+		usage := strings.TrimRight("Usage: simboot "+name+" [OPTIONS] "+args, " ")
+		fmt.Fprintf(t.out, "%s\n\n%s\n\n", usage, does)
 		fs.SetOutput(t.out)
 		fs.PrintDefaults()
 		fs.SetOutput(io.Discard)
@@ -21,21 +23,29 @@ func (t *tool) flags(name, args, does string) *flag.FlagSet {
 	return fs
 }
 
-// parse reads options. It is done if the command is to end with the status.
-func (t *tool) parse(fs *flag.FlagSet, args []string) (status int, done bool) {
+// parse reads options, wherever they stand: package flag takes none behind the first name. It
+// returns the words that are none, unless the command is to end with the status.
+func (t *tool) parse(fs *flag.FlagSet, args []string) (words []string, status int, done bool) {
 	usage := fs.Usage
 	// Otherwise a mistake in one option would be answered by the list of all.
 	fs.Usage = func() {}
-	err := fs.Parse(args)
-	fs.Usage = usage
-	switch {
-	case err == nil:
-		return 0, false
-	case errors.Is(err, flag.ErrHelp):
-		usage()
-		return exitOK, true
+	for {
+		err := fs.Parse(args)
+		switch {
+		case errors.Is(err, flag.ErrHelp):
+			usage()
+			return nil, exitOK, true
+		case err != nil:
+			return nil, t.wrong("%s: %v: `simboot %s -help` lists the options",
+				fs.Name(), err, fs.Name()), true
+		case fs.NArg() == 0:
+			return words, exitOK, false
+		}
+		if read := args[:len(args)-fs.NArg()]; len(read) > 0 && read[len(read)-1] == "--" {
+			return append(words, fs.Args()...), exitOK, false
+		}
+		words, args = append(words, fs.Arg(0)), fs.Args()[1:]
 	}
-	return t.wrong("%s: %v: `simboot %s -help` lists the options", fs.Name(), err, fs.Name()), true
 }
 
 // timeValue is an option that is a time.

@@ -9,10 +9,10 @@ const listDoes = `List scenarios and what each shows. Without names, those of ` 
 
 func (t *tool) list(args []string) int {
 	fs := t.flags("list", "[DIR|FILE...]", listDoes)
-	if status, done := t.parse(fs, args); done {
+	names, status, done := t.parse(fs, args)
+	if done {
 		return status
 	}
-	names := fs.Args()
 	if len(names) == 0 {
 		names = []string{defaultScenarios}
 	}

@@ -103,6 +103,21 @@ func TestRunShowsConsoleAndTrace(t *testing.T) {
 	wants(t, status, exitOK, out, "]  hello\n", "Spawn([\"/bin/actor\"]", ") = USR2\n", "(sim -seed 7)")
 }
 
+// TestOptionsMayStandAnywhere: behind names, too, until "--".
+func TestOptionsMayStandAnywhere(t *testing.T) {
+	path := put(t, "x.txtar", passes)
+	status, out, _ := simboot(t, "run", path, "-world", "sim", path, "-seed", "7")
+	wants(t, status, exitOK, out, "pass     "+path+" (sim -seed 7)")
+	if n := strings.Count(out, "pass"); n != 2 {
+		t.Errorf("plays: got %d, want 2\n%s", n, out)
+	}
+	status, _, err := simboot(t, "run", path, "--", "-seed", "7")
+	wants(t, status, exitUsage, err, "-seed: no such file or directory")
+	table := put(t, "inittab", "::respawn:/bin/service\n")
+	status, out, _ = simboot(t, "run", "poweroff", "-inittab", table, "-at", "5s")
+	wants(t, status, exitOK, out, "The end is poweroff (reboot: Power down) at 5s")
+}
+
 func TestRunSaysWhatIsWrongWithAScenario(t *testing.T) {
 	path := put(t, "x.txtar", "# T.\nwant end pwoeroff\n")
 	status, _, err := simboot(t, "run", path)
@@ -140,6 +155,14 @@ func TestOwnInittab(t *testing.T) {
 
 	status, out, _ = simboot(t, "run", "-inittab", table, "-at", "5s", "signal", "HUP")
 	wants(t, status, exitOK, out, "The machine is up after")
+
+	// What the model knows need not be taken to be so.
+	table = put(t, "inittab", "::respawn:/bin/actor say known, pause\n")
+	status, out, _ = simboot(t, "run", "-inittab", table, "-at", "5s", "poweroff")
+	wants(t, status, exitOK, out, "]  known\n")
+	if strings.Contains(out, "Taken to be so") {
+		t.Errorf("want no assumptions\ngot\n%s", out)
+	}
 }
 
 // TestAMachineThatStaysUpIsNoSuccess, if it was asked to go down.
@@ -208,8 +231,10 @@ func TestWrongUsage(t *testing.T) {
 		{"run -inittab x -at 5s rboot", `"rboot": expected reboot, halt, poweroff`},
 		{"run -inittab x -at 5s signal TREM", `"TREM" is no signal: did you mean "TERM"?`},
 		{"run -inittab x -at 5 reboot", `"5" for flag -at: expected a time such as 5s`},
-		{"run -inittab x -at 2s signal HUP -at 5s reboot", `"reboot": expected one -at`},
-		{"run -inittab x -world qemu", "played in sim only"},
+		{"run -inittab x -at -5s reboot", `"-5s" for flag -at: expected a time such as 5s`},
+		{"run -inittab x -at 2s signal HUP -at 5s reboot", `"signal HUP reboot": expected reboot`},
+		{"run -inittab x -world qemu", "-world belongs to scenarios"},
+		{"run -inittab x -init y", "-init belongs to scenarios"},
 		{"run -inittab nothere reboot", "nothere: no such file or directory"},
 		{"new a b", `"b": expected one name at most`},
 		{"agree", "no scenarios"},

@@ -14,19 +14,20 @@ name it is printed.`
 
 func (t *tool) new(args []string) int {
 	fs := t.flags("new", "[FILE]", newDoes)
-	if status, done := t.parse(fs, args); done {
+	names, status, done := t.parse(fs, args)
+	if done {
 		return status
 	}
-	switch fs.NArg() {
+	switch len(names) {
 	case 0:
 		_, _ = t.out.Write(template)
 		return exitOK
 	case 1:
 	default:
-		return t.wrong("new: %q: expected one name at most", fs.Arg(1))
+		return t.wrong("new: %q: expected one name at most", names[1])
 	}
 	const mode = 0o644
-	f, err := os.OpenFile(fs.Arg(0), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := os.OpenFile(names[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return t.wrong("new: %v", err)
 	}
@@ -37,6 +38,6 @@ func (t *tool) new(args []string) int {
 	if err != nil {
 		return t.wrong("new: %v", err)
 	}
-	fmt.Fprintf(t.out, "%s is written. Play it by: simboot run %s\n", fs.Arg(0), fs.Arg(0))
+	fmt.Fprintf(t.out, "%s is written. Play it by: simboot run %s\n", names[0], names[0])
 	return exitOK
 }

@@ -30,6 +30,22 @@ func (w *own) flags(fs *flag.FlagSet) {
 
 func (w *own) given() bool { return w.inittab != "" || w.config != "" || w.at != 0 }
 
+// check says if there are options that cannot be for a machine of the user's own.
+func (w *own) check(fs *flag.FlagSet) error {
+	if w.inittab == "" {
+		return errors.New("-config and -at belong to -inittab FILE")
+	}
+	var err error
+	fs.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "world", "init", "actor":
+			err = fmt.Errorf("-%s belongs to scenarios: an inittab of your own is played in sim only, "+
+				"for the other worlds have none of its programs", f.Name)
+		}
+	})
+	return err
+}
+
 // The time after a request within which the machine must be down, or is shown to be alive.
 const ownPatience = 10 * time.Minute
 
@@ -59,9 +75,6 @@ func request(words []string) (scenario.Deed, error) {
 
 // runOwn tells what would happen on a machine with an inittab.
 func (t *tool) runOwn(w *own, words []string, o scenario.Options) int {
-	if w.inittab == "" {
-		return t.wrong("run: -config and -at belong to -inittab FILE")
-	}
 	s := &scenario.Scenario{Name: "own", File: w.inittab, Lasts: w.at + time.Minute}
 	if w.at != 0 || len(words) > 0 {
 		deed, err := request(words)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,19 +26,9 @@ func (t *tool) run(args []string) int {
 		"draw what chance decides from this `number` (sim only); 0 is no chance")
 	programs(fs, &o)
 	own.flags(fs)
-	if status, done := t.parse(fs, args); done {
+	words, status, done := t.parse(fs, args)
+	if done {
 		return status
-	}
-	words := fs.Args()
-	// An action stands behind its time, in the middle of the options if need be.
-	if i := slices.IndexFunc(words, isOption); i > 0 && own.at != 0 {
-		if status, done := t.parse(fs, words[i:]); done {
-			return status
-		}
-		if fs.NArg() > 0 {
-			return t.wrong("run: %q: expected one -at with one ACTION", fs.Arg(0))
-		}
-		words = words[:i]
 	}
 	if *trace {
 		o.Trace = func(at time.Duration, call string) {
@@ -47,9 +36,8 @@ func (t *tool) run(args []string) int {
 		}
 	}
 	if own.given() {
-		if *world != "sim" {
-			return t.wrong("run: -world %s: an inittab of your own is played in sim only: "+
-				"the other worlds have none of its programs", *world)
+		if err := own.check(fs); err != nil {
+			return t.wrong("run: %v", err)
 		}
 		return t.runOwn(&own, words, o)
 	}
@@ -57,7 +45,7 @@ func (t *tool) run(args []string) int {
 	if err != nil {
 		return t.wrong("run: %v", err)
 	}
-	scenarios, status := t.load(fs.Args())
+	scenarios, status := t.load(words)
 	if status != exitOK {
 		return status
 	}
@@ -86,8 +74,6 @@ func (t *tool) run(args []string) int {
 	}
 	return status
 }
-
-func isOption(word string) bool { return strings.HasPrefix(word, "-") }
 
 // verdict prints whether a play went as it must.
 func (t *tool) verdict(s *scenario.Scenario, tr *scenario.Transcript, o scenario.Options) bool {

@@ -43,12 +43,12 @@ func Assume(table inittab.Table) (map[string]simkernel.Program, []Assumption) {
 		if steps == nil {
 			continue
 		}
-		as.does[key(x.Argv)] = steps
-		for _, p := range places(x) {
-			if _, there := known[p]; !there {
-				as.programs[p] = simkernel.Program{Main: as.main}
-			}
+		place := place(x)
+		if _, there := known[place]; there {
+			continue
 		}
+		as.does[key(x.Argv)] = steps
+		as.programs[place] = simkernel.Program{Main: as.main}
 		if does != "" {
 			as.all = append(as.all, Assumption{e.Line, e.Command, does})
 		}
@@ -68,12 +68,12 @@ func key(argv []string) string { return strings.Join(argv, "\x00") }
 // main is every program that is taken to exist.
 func (as *assumer) main(argv []string) []simkernel.Step { return as.does[key(argv)] }
 
-// places are where a command's program is put.
-func places(x inittab.Exec) []string {
+// place is where a command's program is put.
+func place(x inittab.Exec) string {
 	if strings.Contains(x.Path, "/") {
-		return []string{path.Clean("/" + x.Path)}
+		return path.Clean("/" + x.Path)
 	}
-	return []string{"/bin/" + x.Path}
+	return "/bin/" + x.Path
 }
 
 // steps are what an entry's command does, and what is to be said about that: nothing, if it is
