@@ -55,7 +55,7 @@ func arrows() map[string][]string {
 // unmodified on the simulated kernel, with the same result each time.
 func pure() []string {
 	return []string{
-		"internal/pid1", "internal/shutdown", "internal/panicwatch", "internal/inittab",
+		"internal/kernel", "internal/pid1", "internal/shutdown", "internal/panicwatch", "internal/inittab",
 		"internal/config", "internal/check", "internal/utmp", "internal/mountinfo",
 		"internal/nearest", "internal/halt/rebootparam",
 	}
@@ -79,6 +79,23 @@ func impure() map[string]string {
 		"math/rand/v2":          "chance is the simulated kernel's",
 		"unsafe":                "nothing here needs it",
 	}
+}
+
+// library are the packages of the standard library that pure rooms import: those that compute.
+func library() []string {
+	return []string{
+		"bytes", "cmp", "container/heap", "encoding/binary", "errors", "fmt", "io/fs", "math/bits",
+		"slices", "strconv", "strings", "time", "unicode/utf8",
+	}
+}
+
+// types are what the seam may take from package syscall: types and error numbers, and no calls.
+func types(name string) bool {
+	switch name {
+	case "Errno", "Signal", "WaitStatus":
+		return true
+	}
+	return strings.HasPrefix(name, "E") && name == strings.ToUpper(name)
 }
 
 // clocks are the functions of package time that a pure room must not use: it asks Clock.Now and
@@ -192,15 +209,89 @@ func TestWhoChoosesTheKernel(t *testing.T) {
 	}
 }
 
-// TestPureRooms: no package that touches the machine, no clock and no goroutine.
+// TestPureRooms: no package that touches the machine, no clock and no goroutine, in these rooms and
+// in all that they import.
 func TestPureRooms(t *testing.T) {
 	for _, room := range pure() {
 		for _, f := range parse(t, filepath.Join("..", room)) {
-			for _, fault := range impurities(f) {
+			for _, fault := range impurities(f, room == "internal/kernel") {
 				t.Errorf("%s: %s", room, fault)
+			}
+			for _, path := range f.imports() {
+				if other, mine := ours(path); mine && !slices.Contains(pure(), other) {
+					t.Errorf("%s: imports %s, which need not be pure", room, other)
+				}
 			}
 		}
 	}
+}
+
+// TestNoFakeKernels: the tests of PID 1 and of its way down have the simulated kernel and no other.
+// A type of theirs with a method of the seam's must have the kernel's in it, and call it.
+func TestNoFakeKernels(t *testing.T) {
+	seam := make(map[string]bool)
+	for _, f := range parse(t, "kernel") {
+		ast.Inspect(f.file, func(n ast.Node) bool {
+			if i, ok := n.(*ast.InterfaceType); ok {
+				for _, m := range i.Methods.List {
+					for _, name := range m.Names {
+						seam[name.Name] = name.IsExported()
+					}
+				}
+			}
+			return true
+		})
+	}
+	const least = 25
+	if len(seam) < least {
+		t.Fatalf("methods of the seam: got %d, want %d at least", len(seam), least)
+	}
+	methods := 0
+	for _, pattern := range []string{
+		"pid1/*_test.go", "pid1/pid1test/*.go", "shutdown/*_test.go", "panicwatch/*_test.go",
+	} {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: no files: %v", pattern, err)
+		}
+		for _, name := range names {
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range f.Decls {
+				m, ok := d.(*ast.FuncDecl)
+				if !ok || m.Recv == nil || !seam[m.Name.Name] {
+					continue
+				}
+				methods++
+				if !passesOn(m) {
+					t.Errorf("%s: %s is a method of the seam, and does not ask the kernel", name,
+						m.Name.Name)
+				}
+			}
+		}
+	}
+	if methods == 0 {
+		t.Error("there is no method of the seam to look at: the test looks at the wrong files")
+	}
+}
+
+// passesOn reports whether a method calls that of the Kernel in its receiver.
+func passesOn(m *ast.FuncDecl) bool {
+	found := false
+	ast.Inspect(m.Body, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == m.Name.Name {
+			inner, ok := sel.X.(*ast.SelectorExpr)
+			found = found || ok && inner.Sel.Name == "Kernel"
+		}
+		return true
+	})
+	return found
 }
 
 // TestForbiddenCalls: in all of ours that is linked into PID 1's program.
@@ -301,12 +392,21 @@ func (s source) uses(f func(n ast.Node, path, name string)) {
 	})
 }
 
-// impurities are the things in a file that a pure room must not have.
-func impurities(s source) []string {
+// impurities are the things in a file that a pure room must not have. The seam has types of package
+// syscall.
+func impurities(s source, seam bool) []string {
 	var faults []string
-	for _, path := range s.imports() {
-		if why, bad := impure()[path]; bad {
+	for name, path := range s.imports() {
+		_, mine := ours(path)
+		why, bad := impure()[path]
+		switch {
+		case seam && path == "syscall" && name != ".":
+		case bad:
 			faults = append(faults, s.at(s.file)+"imports "+path+": "+why)
+		case !mine && !slices.Contains(library(), path):
+			faults = append(faults, s.at(s.file)+"imports "+path+", which is not known to be pure")
+		case name == ".":
+			faults = append(faults, s.at(s.file)+"imports "+path+" without its name")
 		}
 	}
 	s.uses(func(n ast.Node, path, name string) {
@@ -318,6 +418,12 @@ func impurities(s source) []string {
 		}
 		if path == "time" && slices.Contains(clocks(), name) {
 			faults = append(faults, s.at(n)+"uses time."+name+": ask the seam's clock, wait in Next")
+		}
+		if path == "fmt" && (strings.HasPrefix(name, "Print") || strings.HasPrefix(name, "Scan")) {
+			faults = append(faults, s.at(n)+"uses fmt."+name+": descriptors are the kernel's")
+		}
+		if seam && path == "syscall" && !types(name) {
+			faults = append(faults, s.at(n)+"uses syscall."+name+": the seam has types only")
 		}
 	})
 	return faults
@@ -357,6 +463,7 @@ func TestTheChecksFindFaults(t *testing.T) {
 		text    string
 		impure  int
 		badCall int
+		seam    bool
 	}{
 		{text: `import "os"; func f() { os.Exit(1) }`, impure: 1, badCall: 1},
 		{text: `import o "os"; func f() { o.Exit(1) }`, impure: 1, badCall: 1},
@@ -365,12 +472,19 @@ func TestTheChecksFindFaults(t *testing.T) {
 		{text: `func f() { go f() }`, impure: 1},
 		{text: `func f(c chan int) { select { case <-c: } }`, impure: 2},
 		{text: `import "golang.org/x/sys/unix"; var x = unix.EIO`, impure: 1},
-		{text: `import "log"; func f() { log.Fatal() }`, badCall: 1},
-		{text: `import "flag"; var f = flag.CommandLine`, badCall: 1},
+		{text: `import . "time"; var t = Now()`, impure: 1},
+		{text: `import "iter"; var p = iter.Pull[int]`, impure: 1},
+		{text: `import "fmt"; func f() { fmt.Println() }`, impure: 1},
+		{text: `import "fmt"; var s = fmt.Sprint("")`},
+		{text: `import "syscall"; type s syscall.Signal; var e = syscall.EIO`, impure: 1},
+		{text: `import "syscall"; type s syscall.Signal; var e = syscall.EIO`, seam: true},
+		{text: `import "syscall"; var p = syscall.Getpid()`, impure: 1, seam: true},
+		{text: `import "log"; func f() { log.Fatal() }`, impure: 1, badCall: 1},
+		{text: `import "flag"; var f = flag.CommandLine`, impure: 1, badCall: 1},
 		{text: `import "os/exec"; var c exec.Cmd`, impure: 1, badCall: 1},
-		{text: `import "github.com/sirupsen/logrus"; func f() { logrus.Fatalf("") }`, badCall: 1},
-		{text: `import "github.com/sirupsen/logrus"; func f(l *logrus.Logger) { l.Panic() }`, badCall: 1},
-		{text: `import "github.com/sirupsen/logrus"; var l = logrus.PanicLevel`},
+		{text: `import "github.com/sirupsen/logrus"; func f() { logrus.Fatalf("") }`, impure: 1, badCall: 1},
+		{text: `import "github.com/sirupsen/logrus"; func f(l *logrus.Logger) { l.Panic() }`, impure: 1, badCall: 1},
+		{text: `import "github.com/sirupsen/logrus"; var l = logrus.PanicLevel`, impure: 1},
 		{text: `import "strings"; var s = strings.Fields("")`},
 	} {
 		set := token.NewFileSet()
@@ -379,7 +493,7 @@ func TestTheChecksFindFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := source{set, f}
-		if got := impurities(s); len(got) != c.impure {
+		if got := impurities(s, c.seam); len(got) != c.impure {
 			t.Errorf("%s: got %q, want %d impurities", c.text, got, c.impure)
 		}
 		if got := forbidden(s, false); len(got) != c.badCall {
