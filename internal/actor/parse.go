@@ -335,7 +335,7 @@ func (p *parser) signal() kernel.Signal {
 func (p *parser) handled() kernel.Signal {
 	sig := p.signal()
 	if p.err == nil && unstoppable(sig) {
-		p.refuse(SignalName(sig), p.at-1, "a signal that can be ignored, blocked or caught")
+		p.refuse(kernel.SignalName(sig), p.at-1, "a signal that can be ignored, blocked or caught")
 	}
 	return sig
 }

@@ -6,36 +6,25 @@ import (
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
-// signalNames are the names of signals 1 to 31 (signal(7); the numbers are those of all the
-// architectures Rebound is built for).
+// signalNames are the names that signals have.
 func signalNames() []string {
-	return []string{
-		"HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV",
-		"USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU",
-		"URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+	var names []string
+	for sig := kernel.Signal(1); sig <= LastSignal; sig++ {
+		if name := kernel.SignalName(sig); name != strconv.Itoa(int(sig)) {
+			names = append(names, name)
+		}
 	}
+	return names
 }
 
 // SignalNamed is the signal that a word names: TERM, or 15.
 func SignalNamed(word string) (kernel.Signal, bool) {
-	for i, name := range signalNames() {
-		if name == word {
-			return kernel.Signal(i + 1), true
+	for sig := kernel.Signal(1); sig <= LastSignal; sig++ {
+		if word == kernel.SignalName(sig) || word == strconv.Itoa(int(sig)) {
+			return sig, true
 		}
 	}
-	n, err := strconv.Atoi(word)
-	if err != nil || n < 1 || n > LastSignal || strconv.Itoa(n) != word {
-		return 0, false
-	}
-	return kernel.Signal(n), true
-}
-
-// SignalName is the word for a signal.
-func SignalName(sig kernel.Signal) string {
-	if names := signalNames(); sig >= 1 && int(sig) <= len(names) {
-		return names[sig-1]
-	}
-	return strconv.Itoa(int(sig))
+	return 0, false
 }
 
 // all are the signals that can be ignored and blocked.
@@ -51,6 +40,6 @@ func all() []kernel.Signal {
 
 // unstoppable are the signals that can be neither ignored nor blocked.
 func unstoppable(sig kernel.Signal) bool {
-	name := SignalName(sig)
+	name := kernel.SignalName(sig)
 	return name == "KILL" || name == "STOP"
 }

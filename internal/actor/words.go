@@ -46,7 +46,7 @@ func wordsOf(op Op) []string {
 	case Exit:
 		return []string{"exit", strconv.Itoa(op.Status)}
 	case Die:
-		return []string{"die", SignalName(op.Signal)}
+		return []string{"die", kernel.SignalName(op.Signal)}
 	case Ignore:
 		return signalWords("ignore", op.Signals)
 	case Default:
@@ -56,7 +56,7 @@ func wordsOf(op Op) []string {
 	case Unblock:
 		return signalWords("unblock", op.Signals)
 	case Catch:
-		return []string{"catch", SignalName(op.Signal)}
+		return []string{"catch", kernel.SignalName(op.Signal)}
 	case Fork:
 		return []string{"fork", strconv.Itoa(op.N)}
 	case Beside:
@@ -77,7 +77,7 @@ func wordsOf(op Op) []string {
 	case Wait:
 		return []string{"wait"}
 	case Kill:
-		return []string{"kill", target(op), SignalName(op.Signal)}
+		return []string{"kill", target(op), kernel.SignalName(op.Signal)}
 	case Setsid:
 		return []string{"setsid"}
 	case Setpgid:
@@ -116,7 +116,7 @@ func hangWords(h Hang) []string {
 func signalWords(word string, sigs []kernel.Signal) []string {
 	words := []string{word}
 	for _, sig := range sigs {
-		words = append(words, SignalName(sig))
+		words = append(words, kernel.SignalName(sig))
 	}
 	return words
 }

@@ -153,10 +153,10 @@ func TestEverySignalInEveryState(t *testing.T) {
 			calm.Boot()
 			for sig := kernel.Signal(1); sig <= 64; sig++ {
 				answer := "-"
-				if i := slices.Index(columns, simkernel.SignalName(sig)); i >= 0 {
+				if i := slices.Index(columns, kernel.SignalName(sig)); i >= 0 {
 					answer = words[i+1]
 				}
-				t.Run(simkernel.SignalName(sig), func(t *testing.T) {
+				t.Run(kernel.SignalName(sig), func(t *testing.T) {
 					w := state.world(t, words[0])
 					w.At(state.at, simkernel.Signals(sig))
 					w.Boot()

@@ -6,8 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/rebound-init/rebound/internal/actor"
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
@@ -137,12 +136,11 @@ func signal(ts *tokens) (kernel.Signal, error) {
 		return 0, err
 	}
 	name := strings.TrimPrefix(w, "SIG")
-	if n, err := strconv.Atoi(name); err == nil {
-		const last = 64
-		if n < 1 || n > last {
-			return 0, fmt.Errorf("%s is no signal: they go from 1 to %d", w, last)
-		}
-		return kernel.Signal(n), nil
+	if sig, ok := actor.SignalNamed(name); ok {
+		return sig, nil
+	}
+	if _, err := strconv.Atoi(name); err == nil {
+		return 0, fmt.Errorf("%s is no signal: they go from 1 to %d", w, actor.LastSignal)
 	}
 	if n, ok := strings.CutPrefix(name, "RTMIN+"); ok {
 		const most = 30
@@ -151,22 +149,11 @@ func signal(ts *tokens) (kernel.Signal, error) {
 		}
 		return 0, fmt.Errorf("%s is no signal: expected RTMIN+0 to RTMIN+%d", w, most)
 	}
-	if sig := unix.SignalNum("SIG" + name); sig != 0 {
-		return sig, nil
-	}
 	var names []string
 	for n := kernel.Signal(1); n < 32; n++ {
-		names = append(names, SignalName(n))
+		names = append(names, kernel.SignalName(n))
 	}
 	return 0, unknown("signal", w, names)
-}
-
-// SignalName is a signal's name without SIG, or its number.
-func SignalName(sig kernel.Signal) string {
-	if name := unix.SignalName(sig); name != "" {
-		return strings.TrimPrefix(name, "SIG")
-	}
-	return strconv.Itoa(int(sig))
 }
 
 // type [TERMINAL] "TEXT".

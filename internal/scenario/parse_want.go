@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/rebound-init/rebound/internal/kernel"
 )
 
 // want EXPECTATION.
@@ -168,5 +170,5 @@ func (p *parser) wantParent(ts *tokens) (Expectation, error) {
 		return WantParent{fmt.Sprintf("exit %d", n)}, err
 	}
 	sig, err := signal(ts)
-	return WantParent{"SIG" + SignalName(sig)}, err
+	return WantParent{"SIG" + kernel.SignalName(sig)}, err
 }

@@ -28,8 +28,3 @@ func (m *Machine) tasksFull() bool {
 	limit := m.cfg.Limits.Tasks
 	return limit > 0 && m.tasks > limit
 }
-
-// TasksMax changes pids.max. Those that are there already stay.
-type TasksMax struct{ Tasks int }
-
-func (a TasksMax) act(m *Machine) { m.cfg.Limits.Tasks = a.Tasks }

@@ -50,7 +50,7 @@ func (t *traced) Next(deadline time.Duration) kernel.Event {
 func eventText(ev kernel.Event) string {
 	switch ev := ev.(type) {
 	case kernel.Signaled:
-		return SignalName(ev.Signal)
+		return kernel.SignalName(ev.Signal)
 	case kernel.Ready:
 		return fmt.Sprintf("ready %d %s", ev.FD, directionText(ev.What))
 	case kernel.Expired:
@@ -120,7 +120,7 @@ func (t *traced) Wait() (kernel.Exit, error) {
 func exitText(e kernel.Exit) string {
 	s := fmt.Sprintf("%d ", e.PID)
 	if e.Status.Signaled() {
-		s += SignalName(e.Status.Signal())
+		s += kernel.SignalName(e.Status.Signal())
 	} else {
 		s += fmt.Sprintf("exit %d", e.Status.ExitStatus())
 	}
@@ -132,13 +132,13 @@ func exitText(e kernel.Exit) string {
 
 func (t *traced) Kill(pid kernel.PID, sig kernel.Signal) error {
 	err := t.k.Kill(pid, sig)
-	t.err(err, "Kill(%d, %s)", pid, SignalName(sig))
+	t.err(err, "Kill(%d, %s)", pid, kernel.SignalName(sig))
 	return err
 }
 
 func (t *traced) KillAll(sig kernel.Signal) error {
 	err := t.k.KillAll(sig)
-	t.err(err, "KillAll(%s)", SignalName(sig))
+	t.err(err, "KillAll(%s)", kernel.SignalName(sig))
 	return err
 }
 
@@ -280,6 +280,3 @@ func (t *traced) Log(level kernel.Level, text string) {
 	t.k.Log(level, text)
 	t.tell(fmt.Sprintf("Log(%d, %q)", level, text))
 }
-
-// SignalName is a signal's name without SIG, or its number.
-func SignalName(sig kernel.Signal) string { return kernel.SignalName(sig) }

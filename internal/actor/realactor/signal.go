@@ -69,7 +69,7 @@ func (s *signals) variables() []string {
 	} {
 		var names []string
 		for sig := range sigs {
-			names = append(names, actor.SignalName(sig))
+			names = append(names, kernel.SignalName(sig))
 		}
 		if names != nil {
 			all = append(all, name+"="+strings.Join(names, ","))

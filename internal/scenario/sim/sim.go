@@ -164,7 +164,7 @@ func (p *play) ended(end simkernel.End) {
 	}
 	p.t.Parent = fmt.Sprintf("exit %d", end.Status.ExitStatus())
 	if end.Status.Signaled() {
-		p.t.Parent = "SIG" + scenario.SignalName(end.Status.Signal())
+		p.t.Parent = "SIG" + kernel.SignalName(end.Status.Signal())
 	}
 }
 
