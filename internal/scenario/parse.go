@@ -31,7 +31,7 @@ func Parse(file string, text []byte) (*Scenario, error) {
 			Consoles: make(map[string]Pattern), Not: make(map[string]string),
 			Lasts: DefaultLasts, Machine: Machine{Slow: make(map[string]time.Duration)},
 		},
-		sections: make(map[string]*section),
+		sections: make(map[string]*section), said: make(map[string]int),
 	}
 	p.readSections(archive)
 	for text := range strings.Lines(string(archive.Comment)) {
@@ -69,7 +69,8 @@ type parser struct {
 
 	sections map[string]*section
 	order    []*section
-	ends     bool // something bounds the play other than the end of the machine
+	said     map[string]int // where the words stand that can be said once
+	ends     bool           // something bounds the play other than the end of the machine
 }
 
 // section is a file of the archive.
@@ -146,13 +147,29 @@ func (p *parser) head(line string) {
 		read := heads()[word]
 		if read == nil {
 			err = unknown("word that begins a line", word, keys(heads()))
-		} else if err = read(p, ts); err == nil {
-			err = ts.end()
+		} else if err = p.once(word); err == nil {
+			if err = read(p, ts); err == nil {
+				err = ts.end()
+			}
 		}
 	}
 	if err != nil {
 		p.problem(p.line, err)
 	}
+}
+
+// once says if a line is a second one of which the first would count for nothing.
+func (p *parser) once(word string) error {
+	switch word {
+	case "cmdline", "args", "console", "lasts":
+	default:
+		return nil
+	}
+	if first := p.said[word]; first != 0 {
+		return fmt.Errorf("a second line %q: the first is line %d", word, first)
+	}
+	p.said[word] = p.line
+	return nil
 }
 
 // keys are the keys of a map in alphabetical order.

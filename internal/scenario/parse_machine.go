@@ -62,6 +62,11 @@ func (p *parser) terminal(ts *tokens) error {
 	if t.Name == "" || t.Name == consoleSection || strings.ContainsAny(t.Name, "/. ") {
 		return fmt.Errorf("%q: expected the name of a device in /dev, and not the console's", name)
 	}
+	for _, other := range p.s.Machine.Terminals {
+		if other.Name == t.Name {
+			return fmt.Errorf("a second terminal %q", t.Name)
+		}
+	}
 	for ts.more() {
 		i, err := oneOf(ts, "kind of terminal", []string{"stopped", "dead"})
 		if err != nil {

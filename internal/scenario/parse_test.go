@@ -259,6 +259,8 @@ func TestErrorsOfSections(t *testing.T) {
 		"# T.\n-- console --\n-- x/ --\ntext\n":                                         `x.txtar:3: x/ is a directory by its slash, and has a text`,
 		"# T.\nconsole null\nat 1s type \"a\"\n":                                        "x.txtar:3: the console is no terminal here: `console null`",
 		"# T.\nmachine\ncontainer\nwant end halt\n":                                     "x.txtar:3: this is `container`, after `machine`: expected one",
+		"# T.\nlasts 5s\nwant end halt\nlasts 7s\n":                                      `x.txtar:4: a second line "lasts": the first is line 2`,
+		"# T.\nwant end halt\nterminal a\nterminal /dev/a\n":                             `x.txtar:4: a second terminal "a"`,
 		"# T.\nwant end halt\nwrong\nwronger\n":                                         "x.txtar:3: \"wrong\"",
 		"# T.\nwant end halt\nconsole pipe\nstop\n":                                     `x.txtar:4: "stop" is no word`,
 		"# T.\nwant end halt\nconsole none\nat 1s stop\n":                               "x.txtar:4: the console is no terminal here",
