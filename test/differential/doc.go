@@ -1,6 +1,12 @@
 // Package differential plays the same cases under Debian's BusyBox and under our init, each as
 // PID 1 of a PID namespace, and compares everything seen from outside. It has tests only.
 //
+// These cases are no scenarios (docs/scenarios.md), for two reasons. A scenario knows one init, ours,
+// and says what it must do; here BusyBox says it. And what is compared is mostly what no actor says on a
+// console: arguments and environment, descriptors, signal masks, groups and terminals of what was
+// started, as a probe reports them, and the log. Where both have the same case, as for a request
+// in sysinit, this one holds it against BusyBox and the other one against the simulated kernel.
+//
 // # Cases
 //
 // A case is a txtar file in testdata. Its head says in comments what it shows, and then, a line
