@@ -162,7 +162,7 @@ simboot: ## build simboot, which boots on a simulated kernel and plays scenarios
 	@CGO_ENABLED=0 go build -o build/simboot ./cmd/simboot
 
 .PHONY: agree
-agree: deps simboot build/init-amd64 ## play every scenario in every world, and compare
+agree: deps simboot build/init-amd64 build/init-arm64 ## play every scenario in every world, and compare
 	@build/simboot agree -init build/init-amd64 test/scenarios
 
 BENCH_PACKAGES := sysvinit-core libc6 libselinux1 libpcre2-8-0

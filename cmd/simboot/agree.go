@@ -54,6 +54,9 @@ func (t *tool) agree(args []string) int {
 	return a.end()
 }
 
+// column is the width of a column of the table: that of the longest name of a world.
+const column = len("qemu-amd64")
+
 // agreement is a table that is being made.
 type agreement struct {
 	t      *tool
@@ -76,7 +79,7 @@ func (a *agreement) header(scenarios []*scenario.Scenario) {
 	}
 	fmt.Fprintf(a.t.out, "%-*s", a.width, title)
 	for _, w := range a.worlds {
-		fmt.Fprintf(a.t.out, "  %-9s", w.Name())
+		fmt.Fprintf(a.t.out, "  %-*s", column, w.Name())
 	}
 	fmt.Fprintln(a.t.out)
 	a.counts = make(map[string]int)
@@ -93,7 +96,7 @@ func (a *agreement) row(s *scenario.Scenario, o scenario.Options, title string) 
 	a.t.progress("")
 	fmt.Fprintf(a.t.out, "%-*s", a.width, s.Name)
 	for i, c := range cells {
-		fmt.Fprintf(a.t.out, "  %-9s", c.word)
+		fmt.Fprintf(a.t.out, "  %-*s", column, c.word)
 		a.counts[a.worlds[i].Name()+" "+c.word]++
 	}
 	fmt.Fprintln(a.t.out)
@@ -155,8 +158,8 @@ func (a *agreement) end() int {
 	fmt.Fprintln(out)
 	for _, w := range a.worlds {
 		n := func(word string) int { return a.counts[w.Name()+" "+word] }
-		fmt.Fprintf(out, "%-9s  %d pass, %d differ, %d cannot be played there, %d lack something here\n",
-			w.Name(), n("pass"), n("differs"), n("no"), n("-"))
+		fmt.Fprintf(out, "%-*s  %d pass, %d differ, %d cannot be played there, %d lack something here\n",
+			column, w.Name(), n("pass"), n("differs"), n("no"), n("-"))
 	}
 	for _, key := range a.order {
 		fmt.Fprintf(out, "\n%s:\n  %s\n", key, strings.Join(a.reasons[key], ", "))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -210,11 +211,29 @@ func TestAgreePrintsATable(t *testing.T) {
 	}
 	status, out, _ := simboot(t, "agree", "-world", "sim", dir)
 	wants(t, status, exitDiffers, out, "scenario  sim", "\nbad       differs", "\ngood      pass",
-		"\nnone      no", "sim        1 pass, 1 differ, 1 cannot be played there, 0 lack something",
+		"\nnone      no", "sim         1 pass, 1 differ, 1 cannot be played there, 0 lack something",
 		"not played in sim: it is for others:\n  none\n",
 		"bad.txtar:3: want end halt: the end was poweroff at 1s (reboot: Power down) (sim)")
 	status, out, _ = simboot(t, "agree", "-world", "sim", filepath.Join(dir, "good.txtar"))
 	wants(t, status, exitOK, out, "pass")
+}
+
+// TestChooseKnowsEachWorld: all that a scenario can name are there, and qemu is each architecture's.
+func TestChooseKnowsEachWorld(t *testing.T) {
+	for names, want := range map[string][]string{
+		strings.Join(scenario.Worlds(), ","): scenario.Worlds(),
+		"qemu sim":                           {"qemu-amd64", "qemu-arm64", "sim"},
+		"qemu-arm64":                         {"qemu-arm64"},
+	} {
+		chosen, err := choose(names)
+		var got []string
+		for _, w := range chosen {
+			got = append(got, w.Name())
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s:\ngot  %v, %v\nwant %v", names, got, err, want)
+		}
+	}
 }
 
 func TestWrongUsage(t *testing.T) {

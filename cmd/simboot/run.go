@@ -18,7 +18,7 @@ func (t *tool) run(args []string) int {
 		o     scenario.Options
 		own   own
 		world = fs.String("world", "sim", "the `worlds` to play in, with commas between: "+
-			strings.Join(scenario.Worlds(), ", "))
+			strings.Join(scenario.WorldNames(), ", "))
 		trace   = fs.Bool("trace", false, "show every call of PID 1 with its result (sim only)")
 		console = fs.Bool("console", false, "show what stands on the terminals")
 	)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/rebound-init/rebound/internal/nearest"
@@ -17,7 +18,13 @@ import (
 
 // worlds are all that there are, in the order of scenario.Worlds.
 func worlds() []scenario.World {
-	return []scenario.World{sim.World{}, pidns.World{}, container.World{}, qemu.World{}}
+	return []scenario.World{
+		sim.World{},
+		pidns.World{},
+		container.World{},
+		qemu.World{Arch: "amd64"},
+		qemu.World{Arch: "arm64"},
+	}
 }
 
 // choose returns the worlds of a list of names, with commas or blanks between.
@@ -25,19 +32,16 @@ func choose(names string) ([]scenario.World, error) {
 	var chosen []scenario.World
 	split := func(r rune) bool { return r == ',' || r == ' ' }
 	for _, name := range strings.FieldsFunc(names, split) {
-		found := false
+		named := scenario.WorldsNamed(name)
 		for _, w := range worlds() {
-			if w.Name() == name {
-				chosen, found = append(chosen, w), true
+			if slices.Contains(named, w.Name()) {
+				chosen = append(chosen, w)
 			}
 		}
-		if found {
+		if named != nil {
 			continue
 		}
-		var known []string
-		for _, w := range worlds() {
-			known = append(known, w.Name())
-		}
+		known := scenario.WorldNames()
 		if w := nearest.Word(name, known); w != "" {
 			return nil, fmt.Errorf("%q is no world: did you mean %q?", name, w)
 		}

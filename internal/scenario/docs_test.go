@@ -22,7 +22,7 @@ func TestEveryWordIsDocumented(t *testing.T) {
 		}
 	}
 	words := slices.Concat(keys(heads()), keys(deeds()), keys(expectations()), consoleWords,
-		howWords[1:], Calls(), Worlds())
+		howWords[1:], Calls(), WorldNames())
 	for _, w := range words {
 		if !slices.Contains(code, w) {
 			t.Errorf("docs/scenarios.md does not tell of %q", w)

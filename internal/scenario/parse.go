@@ -16,7 +16,24 @@ import (
 const DefaultLasts = 30 * time.Second
 
 // Worlds are the names of all worlds, in the order in which people see them.
-func Worlds() []string { return []string{"sim", "pidns", "container", "qemu"} }
+func Worlds() []string {
+	return []string{"sim", "pidns", "container", "qemu-amd64", "qemu-arm64"}
+}
+
+// WorldNames are the names of all worlds, and those that stand for several.
+func WorldNames() []string { return append(Worlds(), "qemu") }
+
+// WorldsNamed are the worlds that a name stands for: itself, or all that begin with it and a dash,
+// as those of "qemu" do. There are none if nobody knows the name.
+func WorldsNamed(name string) []string {
+	var named []string
+	for _, w := range Worlds() {
+		if w == name || strings.HasPrefix(w, name+"-") {
+			named = append(named, w)
+		}
+	}
+	return named
+}
 
 // Parse reads a scenario. The file's name is for messages and gives the scenario its own. The
 // error is Problems.

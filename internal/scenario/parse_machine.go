@@ -224,13 +224,14 @@ func worldsAndReason(ts *tokens) (worlds []string, why string, err error) {
 		return nil, "", fmt.Errorf("%q: expected WORLD: REASON", names)
 	}
 	for _, w := range strings.FieldsFunc(names, func(r rune) bool { return r == ' ' || r == ',' }) {
-		if !slices.Contains(Worlds(), w) {
-			return nil, "", unknown("world", w, Worlds())
+		named := WorldsNamed(w)
+		if named == nil {
+			return nil, "", unknown("world", w, WorldNames())
 		}
-		worlds = append(worlds, w)
+		worlds = append(worlds, named...)
 	}
 	if len(worlds) == 0 {
-		return nil, "", fmt.Errorf("no world before the colon: expected %s", list(Worlds()))
+		return nil, "", fmt.Errorf("no world before the colon: expected %s", list(WorldNames()))
 	}
 	return worlds, why, nil
 }

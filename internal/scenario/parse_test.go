@@ -1,8 +1,10 @@
 package scenario_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,7 +162,8 @@ func TestParseReadsEveryWord(t *testing.T) {
 			"tty2": {Line: 69},
 		},
 		Not: map[string]string{
-			"qemu": "the others are slow", "container": "the others are slow",
+			"container": "the others are slow", "qemu-amd64": "the others are slow",
+			"qemu-arm64": "the others are slow",
 		},
 		Lasts: 20 * second,
 	}
@@ -226,6 +229,7 @@ func TestErrorsNameWhatWasExpected(t *testing.T) {
 		`not sim`:                         `"sim": expected WORLD: REASON`,
 		`not smi: reason`:                 `"smi" is no world: did you mean "sim"?`,
 		`not : reason`:                    `no world before the colon`,
+		`not qmeu: reason`:                `"qmeu" is no world: did you mean "qemu"?`,
 		"not sim pidns container qemu: a": `no world is left that can play this`,
 	} {
 		text := "# Title.\nwant end halt\n" + line + "\n-- nothing --\n"
@@ -330,4 +334,30 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestQemuStandsForItsWorlds: a line that names qemu is about all architectures, and one that names a
+// world is about no other.
+func TestQemuStandsForItsWorlds(t *testing.T) {
+	for line, want := range map[string][]string{
+		"not qemu: why":        {"qemu-amd64", "qemu-arm64"},
+		"not qemu-arm64: why":  {"qemu-arm64"},
+		"only qemu: why":       {"container", "pidns", "sim"},
+		"only qemu-amd64: why": {"container", "pidns", "qemu-arm64", "sim"},
+	} {
+		s, err := scenario.Parse("x.txtar", []byte("# Title.\n"+line+"\nwant end halt\n"))
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		got := slices.Sorted(maps.Keys(s.Not))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\ngot  no %v\nwant no %v", line, got, want)
+		}
+		for _, w := range scenario.Worlds() {
+			if cannot := s.Playable(w) != nil; cannot != slices.Contains(want, w) {
+				t.Errorf("%s: got that %s cannot play it: %v", line, w, cannot)
+			}
+		}
+	}
 }

@@ -7,8 +7,7 @@ import (
 
 // World plays scenarios.
 type World interface {
-	// Name is the word that people and scenarios call it by: "sim", "pidns", "container",
-	// "qemu".
+	// Name is the word that people and scenarios call it by, one of Worlds.
 	Name() string
 	// Play plays a scenario from the start of PID 1 to the end of the machine, or until
 	// Scenario.Lasts is over. The error is an *Unplayable where it cannot be played, and why;

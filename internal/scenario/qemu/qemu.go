@@ -22,7 +22,7 @@ import (
 	"github.com/rebound-init/rebound/test/qemu"
 )
 
-// Name is the world's name.
+// Name is what the names of these worlds begin with, and what stands for all of them.
 const Name = "qemu"
 
 // AccelVariable is the variable of the environment that names QEMU's accelerator, in place of tcg:
@@ -39,19 +39,14 @@ const bootTime = 3 * time.Minute
 
 // World plays scenarios. The zero value is a machine like this one.
 type World struct {
-	// Arch is "amd64" or "arm64".
+	// Arch is "amd64" or "arm64"; if empty, that of this machine.
 	Arch string
 }
 
 var _ scenario.World = World{}
 
-// Name returns the world's name, with the architecture if it is not that of this machine.
-func (w World) Name() string {
-	if w.arch() == runtime.GOARCH {
-		return Name
-	}
-	return Name + "-" + w.Arch
-}
+// Name returns the world's name, which has the architecture in it.
+func (w World) Name() string { return Name + "-" + w.arch() }
 
 func (w World) arch() string {
 	if w.Arch == "" {
@@ -64,7 +59,7 @@ func (w World) arch() string {
 func (w World) Play(
 	ctx context.Context, s *scenario.Scenario, o scenario.Options,
 ) (*scenario.Transcript, error) {
-	if err := live.Unplayable(Name, s); err != nil {
+	if err := live.Unplayable(w.Name(), s); err != nil {
 		return nil, err
 	}
 	if why := w.reason(s); why != "" {

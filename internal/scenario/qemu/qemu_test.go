@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/rebound-init/rebound/internal/scenario"
@@ -57,8 +58,8 @@ func TestCases(t *testing.T) {
 }
 
 func TestArm64(t *testing.T) {
-	if World.Name(World{Arch: "arm64"}) == Name {
-		t.Skip("this machine is one")
+	if runtime.GOARCH == "arm64" {
+		t.Skip("TestCases is for machines like this one")
 	}
 	for _, c := range append(livetest.Cases()[:3:3], cases()[0]) {
 		t.Run(c.Name, func(t *testing.T) {
