@@ -49,8 +49,10 @@ want down < 1s
 -- console --
 service up
 The system is going down NOW!
+% any order
 Sent SIGTERM to all processes
 bye
+% in order
 Requesting system reboot
 `},
 		{Name: "askfirst", Text: `# A terminal asks first.
@@ -99,7 +101,7 @@ want count "orphan" = 3
 ::once:/bin/actor fork 3, setsid, say orphan, pause
 `},
 		{Name: "alive", Text: `# Nothing happens to a machine that nobody asks to go down.
-lasts 1s
+lasts 5s
 want end alive
 -- etc/inittab --
 ::once:/bin/actor say once
