@@ -22,8 +22,8 @@ func TestOnlyHere(t *testing.T) {
 		{Name: "terminals", Text: `# Each terminal has its own prompt.
 terminal tty1
 terminal tty2 stopped
-at 200ms type tty1 "\n"
-at 700ms start tty2
+when "Please press Enter to activate this console. " after 200ms type tty1 "\n"
+when "one" after 200ms start tty2
 when "two" after 200ms signal USR2
 want end poweroff
 -- etc/inittab --
@@ -41,7 +41,7 @@ ttyS9::once:/bin/actor say up, catch HUP, write /tmp/hup yes, exit 0
 `},
 		{Name: "no console", Text: `# Without a console the machine goes down all the same.
 console none
-at 500ms signal USR2
+at 3s signal USR2
 want end poweroff
 want file /tmp/up "yes\n"
 -- etc/inittab --

@@ -15,7 +15,7 @@ func cases() []livetest.Case {
 		{Name: "terminals", Text: `# Each terminal has its own prompt.
 terminal tty1
 terminal tty2
-at 3s type tty1 "\n"
+when "Please press Enter to activate this console. " after 200ms type tty1 "\n"
 when "one" after 200ms signal USR2
 want end poweroff
 -- etc/inittab --

@@ -76,7 +76,7 @@ Requesting system halt
 when "first" after 100ms write /etc/inittab <<new
 when "first" after 300ms signal HUP
 when "second" after 200ms kill second KILL
-when "second" after 1500ms signal USR2
+when "second" after 4s signal USR2
 want end poweroff
 want file /tmp/there "one\none\n"
 -- etc/inittab --
@@ -111,7 +111,7 @@ once
 		{Name: "both signals", Text: `# Of two requests at one moment the one with the lower number is taken first, and the other wins.
 when "up" after 200ms signal TERM USR2
 want end reboot
-want order "Already going down for poweroff: now for reboot" < "Requesting system reboot"
+want order "Already going down for poweroff: now for reboot" < "Sent SIGKILL to all processes" < "Requesting system reboot"
 -- etc/inittab --
 ::respawn:/bin/actor ignore TERM, say up, pause
 -- etc/rebound.conf --
