@@ -127,12 +127,12 @@ LIVE := actor/realactor scenario/pidns scenario/container
 .PHONY: test-unit
 test-unit: ## test what needs neither root nor QEMU, with the race detector
 	@echo "test    unit tests"
-	@$(TEST) -race -timeout 10m $$(go list ./... | grep -v -e /test/ $(addprefix -e ,$(LIVE) scenario/qemu))
+	@$(TEST) -race -timeout 30m $$(go list ./... | grep -v -e /test/ $(addprefix -e ,$(LIVE) scenario/qemu))
 
 .PHONY: test-root
 test-root: build/init-amd64 ## test in PID namespaces, which needs root
 	@echo "test    PID namespaces"
-	@$(TEST) -timeout 10m ./internal/kernel/contract ./internal/linux \
+	@$(TEST) -timeout 30m ./internal/kernel/contract ./internal/linux \
 		$(LIVE:%=./internal/%) \
 		$$(go list ./test/... | grep -v /test/qemu)
 
@@ -154,7 +154,7 @@ test-qemu: build/init-amd64 ## test on real kernels in QEMU, amd64 and arm64
 	@$(MAKE) --no-print-directory image ARCH=amd64
 	@$(MAKE) --no-print-directory image ARCH=arm64
 	@echo "test    QEMU"
-	@$(TEST) -timeout 14m ./test/qemu/... ./internal/scenario/qemu
+	@$(TEST) -timeout 40m ./test/qemu/... ./internal/scenario/qemu
 
 .PHONY: simboot
 simboot: ## build simboot, which boots on a simulated kernel and plays scenarios, into build/
