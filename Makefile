@@ -4,7 +4,7 @@
 #   ARCH=amd64      of the guest or the image: amd64, arm64, arm, riscv64
 #   OUT=FILE        where `make image` puts the image
 #   KERNEL=FILE     a kernel of your own for `make run`, instead of Debian's
-#   MEM=256         memory of `make run`'s guest, in MiB
+#   MEM=256         memory of `make run`'s guest, in MiB; Debian's kernel for amd64 needs 80
 #   APPEND="..."    more words for its kernel command line
 #   ACCEL=tcg       QEMU's accelerator; kvm is never taken unasked, for it is not always sound
 #   DESTDIR=DIR     root of the tree that `make install` installs into

@@ -78,6 +78,18 @@ func TestUnattendedSucceedsOnlyByAPowerDown(t *testing.T) {
 	}
 }
 
+// TestTooLittleMemoryIsGuessed: the kernel ends before it has a console to say so on.
+func TestTooLittleMemoryIsGuessed(t *testing.T) {
+	t.Parallel()
+	m := busyboxMachine("poweroff -f")
+	m.Memory, m.Limit = 16, patience
+	require(t, m)
+	err := unattended(m, io.Discard)
+	if want := "16 MiB of memory may be too little"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want an error with %q", err, want)
+	}
+}
+
 // A terminal in front of `make run`, with a person's keys.
 type terminal struct {
 	t      *testing.T

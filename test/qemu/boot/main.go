@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -105,6 +106,9 @@ func unattended(m qemu.Machine, console io.Writer) error {
 		said = said || r.Text == "reboot: Power down"
 	}
 	switch {
+	case !said && !end.TimedOut() && strings.TrimSpace(vm.Console(0).Transcript()) == "":
+		return fmt.Errorf("ended by %s after %v, and nothing stood on the console: %d MiB of memory "+
+			"may be too little, or the kernel is for another machine", end.Reason, took, m.Memory)
 	case !said && end.TimedOut():
 		return fmt.Errorf("not powered down after %v", took)
 	case !said:
