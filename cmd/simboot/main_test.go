@@ -240,7 +240,7 @@ func TestWrongUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"rnu x", `"rnu" is no command: did you mean "run"?`},
 		{"xyzzy", "`simboot help` lists the commands"},
-		{"run", "no scenarios: expected files or directories"},
+		{"run", "run: expected scenarios, or -inittab FILE"},
 		{"run -wrold sim x", "flag provided but not defined: -wrold"},
 		{"run -world smi x", `"smi" is no world: did you mean "sim"?`},
 		{"run -world , x", `expected the name of a world`},

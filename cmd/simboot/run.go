@@ -41,6 +41,9 @@ func (t *tool) run(args []string) int {
 		}
 		return t.runOwn(&own, words, o)
 	}
+	if len(words) == 0 {
+		return t.wrong("run: expected scenarios, or -inittab FILE for an inittab of your own")
+	}
 	ws, err := choose(*world)
 	if err != nil {
 		return t.wrong("run: %v", err)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/rebound-init/rebound/internal/nearest"
 )
 
 // DefaultLasts is how long a scenario is played if it does not say.
@@ -240,6 +242,10 @@ func (p *parser) placeSections() {
 
 // file places a file. The mark x makes it executable; a slash at the end makes a directory.
 func (p *parser) file(words []string, s *section) error {
+	if meant := meantSection(words[0]); meant != "" {
+		return fmt.Errorf("%q would be a file in the root directory: did you mean %q? "+
+			"If not, write /%s", words[0], meant, words[0])
+	}
 	f := File{Line: s.line, Path: absolute(words[0]), Text: s.text}
 	if strings.HasSuffix(words[0], "/") {
 		f.Dir = true
@@ -258,6 +264,20 @@ func (p *parser) file(words []string, s *section) error {
 	}
 	p.s.Files = append(p.s.Files, f)
 	return nil
+}
+
+// meantSection is the section that somebody may have meant by a name without a slash, or "".
+// Nobody would read the file, and nobody would miss what it was to say.
+func meantSection(name string) string {
+	if strings.Contains(name, "/") {
+		return ""
+	}
+	switch near := nearest.Word(name, []string{consoleSection, "inittab", "rebound.conf"}); near {
+	case "", consoleSection:
+		return near
+	default:
+		return "etc/" + near
+	}
 }
 
 // absolute is a path from the root.

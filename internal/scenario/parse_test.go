@@ -258,6 +258,8 @@ func TestErrorsOfSections(t *testing.T) {
 		"# T.\n-- console --\n%any\n":                                                   `x.txtar:3: %any: expected "% any order"`,
 		"# T.\n-- console --\na\n% in order\n":                                          `x.txtar:4: % in order without % any order`,
 		"# T.\n-- console --\n-- console --\n":                                          `x.txtar:3: a second section "console"`,
+		"# T.\nwant end halt\n-- consle --\n":                                           `x.txtar:3: "consle" would be a file in the root directory: did you mean "console"?`,
+		"# T.\nwant end halt\n-- inittab --\n":                                          `x.txtar:3: "inittab" would be a file in the root directory: did you mean "etc/inittab"?`,
 		"# T.\n-- console --\n-- dev/x --\n":                                            "x.txtar:3: /dev/x: devices are made by `terminal NAME`",
 		"# T.\n-- console --\na\nb\n-- x y --\n":                                        `x.txtar:5: "y" behind the path: expected nothing, or x`,
 		"# T.\n-- console --\n-- x/ --\ntext\n":                                         `x.txtar:3: x/ is a directory by its slash, and has a text`,
