@@ -244,6 +244,7 @@ func TestWrongUsage(t *testing.T) {
 		{"run -wrold sim x", "flag provided but not defined: -wrold"},
 		{"run -world smi x", `"smi" is no world: did you mean "sim"?`},
 		{"run -world , x", `expected the name of a world`},
+		{"run -trace -world pidns x", "only the simulated world sees calls"},
 		{"run nothere.txtar", "nothere.txtar: no such file or directory"},
 		{"run -at 5s reboot", "-config and -at belong to -inittab"},
 		{"run -inittab x -at 5s", "-at says when, and not what"},

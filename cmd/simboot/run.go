@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/scenario"
+	"github.com/rebound-init/rebound/internal/scenario/sim"
 )
 
 const runDoes = `Play scenarios. For each, print one line: that it went as it must, or where it did not.`
@@ -48,6 +50,9 @@ func (t *tool) run(args []string) int {
 	if err != nil {
 		return t.wrong("run: %v", err)
 	}
+	if *trace && !slices.ContainsFunc(ws, func(w scenario.World) bool { return w.Name() == sim.Name }) {
+		return t.wrong("run: -trace -world %s: only the simulated world sees calls", *world)
+	}
 	scenarios, status := t.load(words)
 	if status != exitOK {
 		return status
@@ -82,7 +87,7 @@ func (t *tool) run(args []string) int {
 func (t *tool) verdict(s *scenario.Scenario, tr *scenario.Transcript, o scenario.Options) bool {
 	differences := scenario.Check(s, tr)
 	in := tr.World
-	if o.Seed != 0 {
+	if o.Seed != 0 && tr.World == sim.Name {
 		in += fmt.Sprintf(" -seed %d", o.Seed)
 	}
 	if len(differences) == 0 {
