@@ -191,12 +191,22 @@ func (vm *VM) Wait(within time.Duration) (End, error) {
 	return end, nil
 }
 
+// gone reports whether the machine's process has been reaped. Its number may be somebody else's then.
+func (vm *VM) gone() bool {
+	select {
+	case <-vm.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Kill ends the machine as if its plug were pulled, and frees what it held. It may be called
 // again.
 func (vm *VM) Kill() {
 	vm.kill.Do(func() {
-		if vm.cmd != nil {
-			// The group: timeout(1) and QEMU. It may be gone already.
+		if vm.cmd != nil && !vm.gone() {
+			// The group: timeout(1) and QEMU.
 			_ = unix.Kill(-vm.cmd.Process.Pid, unix.SIGKILL)
 			<-vm.done
 		}

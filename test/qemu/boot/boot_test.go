@@ -130,8 +130,18 @@ func openTerminal(t *testing.T, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	term := &terminal{t: t, master: master, status: make(chan error, 1)}
-	go func() { term.status <- cmd.Wait() }()
-	t.Cleanup(func() { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })
+	gone := make(chan struct{})
+	go func() {
+		term.status <- cmd.Wait()
+		close(gone)
+	}()
+	t.Cleanup(func() {
+		select {
+		case <-gone: // Its number may be somebody else's by now.
+		default:
+			_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+		}
+	})
 	return term
 }
 
