@@ -70,7 +70,10 @@ func (m *Machine) mount(p *process, a Mount) (*ioWait, kernel.Errno) {
 	case p != nil && !p.capable(CapSysAdmin):
 		return nil, kernel.EPERM
 	case a.Flags&syscall.MS_REMOUNT != 0:
-		return m.remount(at, a)
+		if p == m.init {
+			return m.remount(at, a) // PID 1's calls wait for no disk
+		}
+		return at.mnt.fs.exclusively(func() (*ioWait, kernel.Errno) { return m.remount(at, a) })
 	case a.Flags&syscall.MS_BIND != 0:
 		return nil, m.bind(p, at, a)
 	case a.Flags&msPropagation != 0:
@@ -290,7 +293,13 @@ func (m *Machine) setReadOnly(fs *superblock, readOnly bool) *ioWait {
 		return nil
 	}
 	io := m.writeOut(fs.disk)
-	io.then = func() { fs.disk.unclean = false }
+	fs.locked = true
+	io.then = func() {
+		if fs.readOnly {
+			fs.disk.unclean = false
+		}
+		m.unlock(fs)
+	}
 	return io
 }
 

@@ -91,6 +91,8 @@ type superblock struct {
 	used     int64  // in blocks
 	options  string // as /proc/mounts shows them, with a comma before each
 	mounts   int
+	locked   bool // s_umount, by who makes it read-only and waits for its disk
+	waiters  []waiter
 }
 
 // room is how many blocks are free.

@@ -78,13 +78,15 @@ func (m *Machine) sysrqTrigger(text string) kernel.Errno {
 }
 
 // emergencyRemount makes all file systems that lie on disks read-only, whoever writes to them
-// (fs/super.c, do_emergency_remount).
+// (fs/super.c, do_emergency_remount). A dead disk keeps the s_umount of its own file system only.
 func (m *Machine) emergencyRemount() *ioWait {
-	var io *ioWait
+	var all *ioWait
 	for _, mnt := range m.mounts {
 		if fs := mnt.fs; fs.disk != nil && !fs.readOnly {
-			io = io.and(m.setReadOnly(fs, true))
+			io := m.setReadOnly(fs, true)
+			m.kworker(io)
+			all = all.and(&ioWait{disks: io.disks, answer: io.answer})
 		}
 	}
-	return io
+	return all
 }

@@ -43,14 +43,7 @@ func (m *Machine) umount(p *process, target string, flags int) (*ioWait, kernel.
 		m.abort(mnt.fs.disk)
 	}
 	if at == m.fsOf(p).root && flags&mntDetach == 0 {
-		// The root is made read-only instead (do_umount_root).
-		if mnt.fs.readOnly {
-			return nil, 0
-		}
-		if m.written(nil, mnt.fs) {
-			return nil, syscall.EBUSY
-		}
-		return m.setReadOnly(mnt.fs, true), 0
+		return mnt.fs.exclusively(func() (*ioWait, kernel.Errno) { return m.umountRoot(mnt.fs) })
 	}
 	if flags&mntDetach != 0 {
 		return m.detach(m.subtree(mnt)), 0
@@ -59,6 +52,17 @@ func (m *Machine) umount(p *process, target string, flags int) (*ioWait, kernel.
 		return nil, syscall.EBUSY
 	}
 	return m.detach([]*mount{mnt}), 0
+}
+
+// umountRoot makes the root read-only instead (fs/namespace.c, do_umount_root).
+func (m *Machine) umountRoot(fs *superblock) (*ioWait, kernel.Errno) {
+	switch {
+	case fs.readOnly:
+		return nil, 0
+	case m.written(nil, fs):
+		return nil, syscall.EBUSY
+	}
+	return m.setReadOnly(fs, true), 0
 }
 
 // expire is MNT_EXPIRE: a mount that is not used is first marked, and the second time unmounted.
@@ -168,9 +172,10 @@ func (m *Machine) shutDown(fs *superblock) *ioWait {
 	}
 	d := fs.disk
 	io := m.writeOut(d)
+	io.behind = []*superblock{fs}
 	io.then = func() {
-		if fs.mounts > 0 {
-			return // it was mounted once more meanwhile
+		if fs.mounts > 0 || d.super != fs {
+			return // it was mounted once more meanwhile, and may have been unmounted again
 		}
 		d.super = nil
 		if !fs.readOnly {

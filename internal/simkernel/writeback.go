@@ -21,7 +21,11 @@ type ioWait struct {
 	answer bool
 	// killable says that a fatal signal ends it.
 	killable bool
-	then     func()
+	// behind are file systems whose s_umount is waited for too.
+	behind []*superblock
+	then   func()
+	// next is what the system call does after that, and may have to wait for again.
+	next func() (*ioWait, kernel.Errno)
 }
 
 // and is both waits, one after the other.
@@ -35,6 +39,7 @@ func (w *ioWait) and(o *ioWait) *ioWait {
 	first, second := w.then, o.then
 	return &ioWait{
 		disks: append(slices.Clone(w.disks), o.disks...), answer: w.answer || o.answer,
+		behind: append(slices.Clone(w.behind), o.behind...),
 		then: func() {
 			if first != nil {
 				first()
@@ -82,18 +87,29 @@ func (w *ioWait) pending() (*Disk, time.Duration) {
 
 // await lets p wait in D.
 func (m *Machine) await(p *process) verdict {
-	w := p.frame.io
-	d, at := w.pending()
-	if d != nil {
-		if w.killable {
-			p.flags |= taskKillable
+	for w := p.frame.io; w != nil; w = p.frame.io {
+		if fs := w.locked(); fs != nil {
+			m.sleepUntil(p, kernel.Never, Uninterruptible)
+			fs.waiters = append(fs.waiters, waiter{p, p.turn})
+			return again
 		}
-		m.sleepUntil(p, at, Uninterruptible)
-		d.waits(p)
-		return again
+		d, at := w.pending()
+		if d != nil {
+			if w.killable {
+				p.flags |= taskKillable
+			}
+			m.sleepUntil(p, at, Uninterruptible)
+			d.waits(p)
+			return again
+		}
+		p.frame.io = nil
+		w.done()
+		if w.next != nil {
+			io, e := w.next()
+			p.result(e)
+			p.frame.io = io
+		}
 	}
-	p.frame.io = nil
-	w.done()
 	return done
 }
 
@@ -121,6 +137,9 @@ type workTick struct{}
 func (workTick) act(m *Machine) {
 	next := kernel.Never
 	m.works = slices.DeleteFunc(m.works, func(w *ioWait) bool {
+		if w.locked() != nil {
+			return false // it is looked at again when that is unlocked
+		}
 		d, at := w.pending()
 		if d == nil {
 			w.done()
