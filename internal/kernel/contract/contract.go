@@ -185,6 +185,12 @@ func state(k kernel.Kernel, pid kernel.PID) string {
 	return f[0]
 }
 
+// isProcess reports whether a number is that of a process, not of one of its other threads.
+func isProcess(k kernel.Kernel, pid kernel.PID) bool {
+	b, err := k.Proc(fmt.Sprintf("%d/status", pid))
+	return err == nil && strings.Contains(string(b), fmt.Sprintf("\nTgid:\t%d\n", pid))
+}
+
 // stat are the fields of /proc/PID/stat after the name.
 func stat(k kernel.Kernel, pid kernel.PID) []string {
 	b, err := k.Proc(fmt.Sprintf("%d/stat", pid))
@@ -537,7 +543,9 @@ func stoppedOrphan(k kernel.Kernel, w World) error {
 	orphan := parent
 	err = until(k, "a stopped orphan", func() bool {
 		for pid := parent + 1; pid < parent+20; pid++ {
-			if state(k, pid) == "T" {
+			// Any thread has a directory in proc, though only processes are listed. One that is
+			// stopped may be ahead of its process.
+			if state(k, pid) == "T" && isProcess(k, pid) {
 				orphan = pid
 				return true
 			}
