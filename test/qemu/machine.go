@@ -8,7 +8,6 @@ package qemu
 import (
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"time"
 )
@@ -145,6 +144,3 @@ func Kernel(arch string) string {
 func Image(arch string) string {
 	return filepath.Join(BuildDir(), "image-"+arch+".cpio.gz")
 }
-
-// HostArch is the architecture of this machine, as Machine.Arch names it.
-func HostArch() string { return runtime.GOARCH }
