@@ -90,15 +90,26 @@ func (m *Machine) mountNew(p *process, at place, a Mount) (*ioWait, kernel.Errno
 	if e != 0 {
 		return nil, e
 	}
-	if e := mayGraft(at, fs, fs.root); e != 0 {
-		return nil, e
-	}
-	if io == nil {
+	graft := func() (*ioWait, kernel.Errno) {
+		if e := mayGraft(at, fs, fs.root); e != 0 {
+			m.unused(fs)
+			return nil, e
+		}
 		m.graft(at, fs, a)
 		return nil, 0
 	}
-	io.then = func() { m.graft(at, fs, a) }
+	if io == nil {
+		return graft()
+	}
+	io.next = graft
 	return io, 0
+}
+
+// unused ends a file system that a mount has found and not used, unless somebody else uses it.
+func (m *Machine) unused(fs *superblock) {
+	if fs.disk != nil && fs.mounts == 0 && !slices.Contains(m.lazy, fs) {
+		m.kworker(m.shutDown(fs))
+	}
 }
 
 // mayGraft says whether a tree can be mounted on a place (fs/namespace.c, do_add_mount).
@@ -106,6 +117,8 @@ func mayGraft(at place, fs *superblock, root *node) kernel.Errno {
 	switch {
 	case at.node.gone:
 		return kernel.ENOENT
+	case !at.mnt.attached:
+		return kernel.EINVAL // somebody has unmounted it (fs/mount.h, check_mnt)
 	case at.node == at.mnt.root && at.node == root && at.mnt.fs == fs:
 		return syscall.EBUSY
 	case (at.node.kind == kindDir) != (root.kind == kindDir):
@@ -148,10 +161,12 @@ func (m *Machine) freeMountID() int {
 // bind is MS_BIND (fs/namespace.c, do_loopback).
 func (m *Machine) bind(p *process, at place, a Mount) kernel.Errno {
 	from, e := m.walk(p, a.Source, followLast)
-	if e != 0 {
+	switch {
+	case e != 0:
 		return e
-	}
-	if (at.node.kind == kindDir) != (from.node.kind == kindDir) {
+	case !at.mnt.attached || !from.mnt.attached:
+		return kernel.EINVAL
+	case (at.node.kind == kindDir) != (from.node.kind == kindDir):
 		return kernel.ENOTDIR
 	}
 	var below []*mount
@@ -203,7 +218,7 @@ func (m *Machine) subtree(top *mount) []*mount {
 
 // propagate is MS_PRIVATE and its like. There is but one namespace of mounts, so nothing changes.
 func (m *Machine) propagate(at place) kernel.Errno {
-	if at.node != at.mnt.root {
+	if at.node != at.mnt.root || !at.mnt.attached {
 		return kernel.EINVAL
 	}
 	return 0
@@ -215,7 +230,8 @@ func (m *Machine) move(p *process, at place, a Mount) kernel.Errno {
 	switch {
 	case e != 0:
 		return e
-	case from.node != from.mnt.root || from.mnt.parent == nil:
+	case from.node != from.mnt.root || from.mnt.parent == nil,
+		!from.mnt.attached, !at.mnt.attached:
 		return kernel.EINVAL
 	case (at.node.kind == kindDir) != (from.node.kind == kindDir):
 		return kernel.EINVAL
@@ -238,7 +254,7 @@ func (m *Machine) move(p *process, at place, a Mount) kernel.Errno {
 // else of the file system (do_remount, fs/super.c, reconfigure_super).
 func (m *Machine) remount(at place, a Mount) (*ioWait, kernel.Errno) {
 	mnt, fs := at.mnt, at.mnt.fs
-	if at.node != mnt.root {
+	if at.node != mnt.root || !mnt.attached {
 		return nil, kernel.EINVAL
 	}
 	flags := a.Flags & msOfMount
@@ -346,11 +362,11 @@ func (m *Machine) setUpMounts() {
 func (m *Machine) mountAtStart(a Mount) {
 	m.plant(a.Target, kindDir, 0o755)
 	io, e := m.mount(nil, a)
+	if e == 0 {
+		e = io.now()
+	}
 	if e != 0 {
 		panic("simkernel: mount " + a.Target + ": " + e.Error())
-	}
-	if io != nil {
-		io.done()
 	}
 }
 
@@ -417,11 +433,11 @@ func (k *pid1Calls) Mount(mt kernel.Mount) error {
 	}
 	a := Mount{mt.Type, mt.Target, mt.Type, mt.Flags, mt.Data}
 	io, e := m.mountForInit(a)
+	if e == 0 {
+		e = io.now()
+	}
 	if e != 0 {
 		return e
-	}
-	if io != nil {
-		io.done()
 	}
 	mnt := m.mounts[len(m.mounts)-1]
 	if mnt.byInit || mt.Flags&(syscall.MS_REMOUNT|syscall.MS_MOVE|msPropagation) != 0 {

@@ -90,6 +90,25 @@ func TestMountErrors(t *testing.T) {
 		{"unmount what is detached", []Step{
 			Chroot{"/data"}, Umount{"/", mntDetach}, Umount{"/", mntDetach},
 		}, "EINVAL"},
+		{"mount on what is detached", []Step{
+			Chroot{"/data"}, Umount{"/", mntDetach}, tmpfs("/"),
+		}, "EINVAL"},
+		{"remount what is detached", []Step{
+			Chroot{"/data"}, Umount{"/", mntDetach}, Mount{Target: "/", Flags: remountRO},
+		}, "EINVAL"},
+		{"bind on what is detached", []Step{
+			Chroot{"/data"},
+			Umount{"/", mntDetach},
+			Mount{Source: "/sub", Target: "/", Flags: syscall.MS_BIND},
+		}, "EINVAL"},
+		{"move what is detached", []Step{
+			Chroot{"/data"},
+			Umount{"/", mntDetach},
+			Mount{Source: "/", Target: "/sub", Flags: syscall.MS_MOVE},
+		}, "EINVAL"},
+		{"make private what is detached", []Step{
+			Chroot{"/data"}, Umount{"/", mntDetach}, Mount{Target: "/", Flags: syscall.MS_PRIVATE},
+		}, "EINVAL"},
 		{"unmount the root directory", []Step{Chroot{"/data"}, Umount{Target: "/"}}, "ok"},
 		{"and it is read-only then", []Step{
 			Chroot{"/data"}, Umount{Target: "/"}, Append{"/f", "x"},

@@ -76,3 +76,12 @@ func TestEmergencyRemountOneByOne(t *testing.T) {
 	wantEqual(t, "the dead disk is clean", m.Disk("vda").Clean(), false)
 	wantEqual(t, "the other disk is clean", m.Disk("vde").Clean(), true)
 }
+
+// TestMountThatFailsUsesNoDisk: the disk is as if nobody had asked.
+func TestMountThatFailsUsesNoDisk(t *testing.T) {
+	cfg := disks()
+	cfg.Disks = []*Disk{cfg.Disks[0], {Name: "vde", Type: "ext4"}}
+	m, got := perform(t, cfg, told(ext4("/dev/vde", "/bin/p"))...)
+	wantEqual(t, "said", got, "ENOTDIR")
+	wantEqual(t, "clean", m.Disk("vde").Clean(), true)
+}

@@ -61,6 +61,19 @@ func (w *ioWait) done() {
 	}
 }
 
+// now is a call that waits for nothing: PID 1's, and those before it runs.
+func (w *ioWait) now() kernel.Errno {
+	if w == nil {
+		return 0
+	}
+	w.done()
+	if w.next == nil {
+		return 0
+	}
+	_, e := w.next()
+	return e
+}
+
 // writeOut begins to write all that is dirty.
 func (m *Machine) writeOut(d *Disk) *ioWait {
 	d.want(d.dirtied)
