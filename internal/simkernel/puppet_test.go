@@ -344,6 +344,7 @@ func newRealStage(t interface{ Fatal(...any) }, puppet string) (*realStage, func
 	// Its own session, for those outside who share one would have a say in what is orphaned.
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Setsid: true,
+		Pdeathsig: syscall.SIGKILL, // the others die with the namespace
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -617,6 +618,53 @@ func (s *simStage) brothers() []kernel.PID {
 	return all
 }
 
+// canEnd reports whether all namespaces can end. If the init of one is in a group that is named after
+// another of its processes, that number stays in use, and so the init waits for itself for ever: no
+// signal ends it any more (kernel/pid_namespace.c, zap_pid_ns_processes).
+func (s *simStage) canEnd() bool {
+	for p := s.m.all.first; p != nil; p = p.nextAll {
+		if p.ns.parent != nil && p == p.ns.init && p.group != nil &&
+			p.group.id != p.pid && p.ns.number(p.group.id) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// endless reports whether a call leads to a namespace that cannot end.
+func endless(calls []order, o order) bool {
+	s := newSimStage(Config{Namespace: true}, calls)
+	s.obey(o)
+	return !s.canEnd()
+}
+
+// TestEndlessNamespace: what canEnd looks for is what keeps a killed init there.
+func TestEndlessNamespace(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		order order
+		want  bool
+	}{
+		{"the init joins its child's group", order{by: 2, word: "setpgid", args: []int{0, 2}}, true},
+		{"its parent moves it there", order{by: 1, word: "setpgid", args: []int{3, 4}}, true},
+		{"it has its own", order{by: 2, word: "setpgid", args: []int{0, 0}}, false},
+		{"it stays where it was", order{by: 2, word: "kill", args: []int{1, 0}}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			calls := []order{
+				{by: 0, word: "fork", args: []int{1, 0, 17}},
+				{by: 1, word: "fork", args: []int{2, unix.CLONE_NEWPID, 17}},
+				{by: 2, word: "fork", args: []int{3, 0, 17}},
+				{by: 3, word: "setpgid", args: []int{0, 0}},
+			}
+			wantEqual(t, "endless", endless(calls, test.order), test.want)
+			s := newSimStage(Config{Namespace: true}, append(calls, test.order,
+				order{by: 1, word: "kill", args: []int{3, 9}}))
+			wantEqual(t, "the killed init stays", s.puppets[2].state != Zombie, test.want)
+		})
+	}
+}
+
 func playPuppets(t *rapid.T, puppet string) {
 	sim := newSimStage(Config{Namespace: true}, nil)
 	actual, end := newRealStage(t, puppet)
@@ -633,7 +681,7 @@ func playPuppets(t *rapid.T, puppet string) {
 	for range rapid.IntRange(1, 40).Draw(t, "calls") {
 		o := anyOrder(t, sim, born, threads)
 		bears := o.word == "fork" || o.word == "thread"
-		if bears && born == puppetCount-1 || !certain(calls, o) {
+		if bears && born == puppetCount-1 || endless(calls, o) || !certain(calls, o) {
 			continue
 		}
 		if bears {
