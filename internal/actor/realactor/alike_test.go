@@ -137,7 +137,7 @@ func scripts() []script {
 		{Name: "forks", Words: "say parent, fork, sleep 50ms, say child, exit 9"},
 		{Name: "forks three", Words: "fork 3, say child"},
 		{Name: "beside", Words: "beside, sleep 50ms, say both, exit 2"},
-		{Name: "orphans", Words: "beside, orphan 2, sleep 50ms, say orphan, sleep 50ms, kill all KILL"},
+		{Name: "orphans", Words: "beside, orphan 2, sleep 50ms, say orphan, sleep 2s, kill all KILL"},
 		{Name: "loops", Words: "loop 3, say turn"},
 		{Name: "loops twice", Words: "loop 2, loop 2, say turn"},
 		{Name: "loops till killed", Words: "as a, beside, loop, sleep 20ms, kill a KILL"},
