@@ -59,7 +59,14 @@ func (t *tool) run(args []string) int {
 	}
 	for _, s := range scenarios {
 		for _, w := range ws {
+			slow := w.Name() != sim.Name
+			if slow {
+				t.progress(s.Name + " in " + w.Name())
+			}
 			tr, err := w.Play(t.ctx, s, o)
+			if slow {
+				t.progress("")
+			}
 			var not *scenario.Unplayable
 			switch {
 			case errors.As(err, &not):
