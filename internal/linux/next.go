@@ -174,9 +174,18 @@ func (s *signals) settle() {
 	case <-s.marked:
 	case <-time.After(markerLimit):
 	}
-	// Another thread may still be handing over the one before: give it the processor.
-	const moment = 100 * time.Microsecond
-	for begin := time.Now(); time.Since(begin) < moment; {
+	// Another thread may still be handing over the one before: give it the processor. Where several
+	// have come together a further one is likely, and a busy machine may hold its thread back.
+	const moment, longer = 100 * time.Microsecond, 5 * time.Millisecond
+	s.handOver(moment)
+	if bits.OnesCount64(s.pending&^children) > 1 {
+		s.handOver(longer)
+	}
+}
+
+// handOver lets other threads run for a while, and collects what they bring.
+func (s *signals) handOver(d time.Duration) {
+	for begin := time.Now(); time.Since(begin) < d; {
 		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 		runtime.Gosched()
 	}
