@@ -40,7 +40,7 @@ QEMU_arm     := program:qemu-system-arm
 QEMU_riscv64 := program:qemu-system-riscv64
 # Not every machine can run a container, so the tests do not insist on that.
 TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:cpio program:mandoc \
-              program:podman program:runc program:unshare
+              program:podman program:runc program:unshare program:mkfs.ext4 program:losetup
 
 ifneq ($(filter build init image run install,$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
 ifeq ($(QEMU_$(ARCH)),)

@@ -440,7 +440,7 @@ func TestAsTheRunningKernel(t *testing.T) {
 		os.Exit(0)
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("needs root")
+		t.Skip("needs root, for mounts and namespaces of its own")
 	}
 	for _, c := range realCases() {
 		t.Run(c.name, func(t *testing.T) {
@@ -647,7 +647,7 @@ func doReal(s Step, fds map[int]int) (string, error) {
 // TestKmsgAsTheRunningKernel: a record comes back in the same form.
 func TestKmsgAsTheRunningKernel(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root")
+		t.Skip("needs root, for loop devices, mounts and the kernel log")
 	}
 	fd, err := syscall.Open("/dev/kmsg", syscall.O_RDWR|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -712,11 +712,11 @@ func TestCleanAsTheRunningKernel(t *testing.T) {
 		os.Exit(0)
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("needs root")
+		t.Skip("needs root, for loop devices, mounts and the kernel log")
 	}
 	for _, tool := range []string{"mkfs.ext4", "dumpe2fs", "losetup"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip("needs", tool)
+			t.Skip("needs the program", tool)
 		}
 	}
 	if _, err := os.Stat("/dev/loop-control"); err != nil {

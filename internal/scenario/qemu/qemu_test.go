@@ -51,6 +51,9 @@ want end poweroff
 
 func TestCases(t *testing.T) {
 	for _, c := range append(livetest.Cases(), cases()...) {
+		if c.Name == "reload" {
+			continue // It wants a file, and those of a virtual machine are gone with it.
+		}
 		t.Run(c.Name, func(t *testing.T) {
 			playable(t, World{}, c.Text)
 		})
@@ -59,7 +62,7 @@ func TestCases(t *testing.T) {
 
 func TestArm64(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
-		t.Skip("TestCases is for machines like this one")
+		t.Skip("needs a machine that is not arm64: on one, TestCases plays this")
 	}
 	for _, c := range append(livetest.Cases()[:3:3], cases()[0]) {
 		t.Run(c.Name, func(t *testing.T) {
@@ -68,7 +71,7 @@ func TestArm64(t *testing.T) {
 	}
 }
 
-// playable plays a scenario unless it asks for what no virtual machine has.
+// playable plays a scenario that asks for nothing that no virtual machine has.
 func playable(t *testing.T, w World, text string) {
 	t.Helper()
 	s, err := scenario.Parse("test.txtar", []byte(text))
@@ -76,7 +79,7 @@ func playable(t *testing.T, w World, text string) {
 		t.Fatal(err)
 	}
 	if why := w.reason(s); why != "" {
-		t.Skip(why)
+		t.Fatalf("it cannot be played: %s", why)
 	}
 	livetest.Play(t, w, "qemu", text)
 }
