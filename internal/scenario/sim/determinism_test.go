@@ -2,8 +2,6 @@ package sim_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -90,19 +88,7 @@ func TestSameSeedSameTranscript(t *testing.T) {
 
 // TestCatalogueIsTheSameAgain plays every scenario of the catalogue twice with each of a few seeds.
 func TestCatalogueIsTheSameAgain(t *testing.T) {
-	files, err := filepath.Glob("../../../test/scenarios/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scenarios: %v", err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := scenario.Parse(file, text)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, s := range catalogue(t) {
 		for _, seed := range []uint64{0, 1, 1 << 40} {
 			if a, b := story(t, s, seed), story(t, s, seed); a != b {
 				t.Errorf("%s, seed %d:\nfirst\n%s\nthen\n%s", s.Name, seed, a, b)
