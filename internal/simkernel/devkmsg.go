@@ -143,7 +143,7 @@ func (m *Machine) writeKmsg(p *process, f *openFile, b []byte) (int, kernel.Errn
 	}
 	text, ended := strings.CutSuffix(text, "\n")
 	m.emit(record{
-		LogLine: LogLine{m.now, kernel.Level(level), text, false}, level: kernel.Level(level),
+		LogLine: LogLine{At: m.now, Level: kernel.Level(level), Text: text}, level: kernel.Level(level),
 		facility: uint16(facility), open: !ended,
 	})
 	return len(b), 0

@@ -265,9 +265,9 @@ func (m *Machine) initEnded() bool {
 	}
 	e := m.rest
 	if e.How == Exited && !m.cfg.Namespace {
-		e.Text = fmt.Sprintf(
-			"Kernel panic - not syncing: Attempted to kill init! exitcode=0x%08x", uint32(e.Status))
-		m.printk(0, e.Text)
+		m.diesOf(e)
+		m.panic(m.here(m.init), "Attempted to kill init! exitcode=0x%08x", uint32(e.Status))
+		return m.ended
 	}
 	m.over(e)
 	return true
@@ -276,6 +276,9 @@ func (m *Machine) initEnded() bool {
 // drain lets the machine go on until PID 1 has ended.
 func (m *Machine) drain() {
 	for !m.ended && !m.initEnded() {
+		if m.noCPU() {
+			continue
+		}
 		if m.runq.len() > 0 {
 			m.schedule()
 			continue

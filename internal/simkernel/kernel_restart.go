@@ -10,6 +10,7 @@ import (
 // The levels of the kernel's last words.
 const (
 	emergency kernel.Level = 0
+	critical  kernel.Level = 2
 	notice    kernel.Level = 5
 )
 
@@ -229,12 +230,20 @@ func (m *Machine) spend(d time.Duration) {
 	case t > m.cfg.Until:
 		m.outOfTime()
 	default:
-		m.moveTo(t)
+		m.hardwareUntil(t)
+		if !m.ended {
+			m.moveTo(t)
+		}
 	}
 }
 
 // hang is the end of a machine that computes or waits with interrupts off, for ever.
-func (m *Machine) hang() { m.finish(End{How: Hung, Text: m.reboot.words.Text}) }
+//
+// The hardware goes on. If a watchdog is pending it ends the machine after all.
+func (m *Machine) hang() {
+	m.hardwareUntil(m.cfg.Until)
+	m.finish(End{How: Hung, Text: m.reboot.words.Text})
+}
 
 // work is a way down that a thread of the kernel is on.
 type work struct {

@@ -82,6 +82,8 @@ type Config struct {
 	// Reboot is the rest of what is on the way down, and Firmware what is at its end.
 	Reboot   RebootConfig
 	Firmware Firmware
+	// Panic is what is in the way when the kernel dies.
+	Panic PanicConfig
 	// Kernel is the version, one of Kernels: linux-6.1-x86_64 if empty.
 	Kernel string
 
@@ -158,6 +160,12 @@ type Machine struct {
 	syncTime time.Duration
 	kernel   *profile
 	reboot   rebootState
+	cpus     []cpu
+	hardware hardwareEvents
+	// stuckCPUs is how many may not be free, so that nobody else needs to look.
+	stuckCPUs int
+	dying     deathState
+	attrs     map[string]string // files of sysfs that are not at their defaults
 
 	persistent   Persistent
 	earlierBoots int
@@ -205,6 +213,7 @@ func New(cfg Config) *Machine {
 	m.keepSetUp()
 	m.setUpProcesses()
 	m.setUpReboot()
+	m.setUpCPUs()
 	return m
 }
 
@@ -243,6 +252,8 @@ const (
 	ResetByHand
 	// LostPower: the power was cut, or the power button held.
 	LostPower
+	// ResetByWatchdog: a hardware watchdog was not fed in time.
+	ResetByWatchdog
 )
 
 // String returns the name.
@@ -276,6 +287,8 @@ func (h How) String() string {
 		return "reset by hand"
 	case LostPower:
 		return "without power"
+	case ResetByWatchdog:
+		return "reset by a watchdog"
 	}
 	return "running"
 }
@@ -285,6 +298,10 @@ type End struct {
 	How How
 	// At is when, since boot.
 	At time.Duration
+	// Since is when the kernel panicked, if it did, and Then what has become of the machine
+	// after that: Restarted, Kexeced, ResetByWatchdog, Hung or what else ends one.
+	Since time.Duration
+	Then  How
 	// Status is what the parent of a namespace's PID 1 sees: death by SIGHUP after
 	// RESTART, by SIGINT after HALT and POWER_OFF. In the initial namespace it is set when
 	// How is Exited only.
@@ -355,7 +372,7 @@ func (m *Machine) finish(e End) {
 			return
 		}
 	case Panicked, Execed, Stuck, TimedOut, Livelocked, Lingering, Hung, Kexeced, ResetByHand,
-		LostPower:
+		LostPower, ResetByWatchdog:
 	}
 	m.over(e)
 }
@@ -364,6 +381,11 @@ func (m *Machine) finish(e End) {
 func (m *Machine) over(e End) {
 	if m.ended {
 		return
+	}
+	if first := m.dying.first; first != nil {
+		then := e.How
+		e = *first
+		e.Then = then
 	}
 	e.At = m.now
 	m.ended, m.end = true, e

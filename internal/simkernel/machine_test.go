@@ -131,8 +131,8 @@ func TestExit(t *testing.T) {
 	m := New(Config{})
 	end = m.Boot(exit)
 	const text = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300"
-	wantEqual(t, "end of a machine", end, End{How: Exited, Status: 3 << 8, Text: text})
-	wantEqual(t, "log", m.Log(), []LogLine{{Text: text, Kernel: true}})
+	wantEqual(t, "end of a machine", end, End{How: Exited, Status: 3 << 8, Text: text, Then: Hung})
+	wantEqual(t, "log", m.Log()[0], LogLine{Text: text, Kernel: true, By: "panic: pr_emerg"})
 }
 
 func TestStuck(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -112,7 +110,7 @@ func (m *Machine) NextBoot(on PowerOn) (*Machine, error) {
 	if lost {
 		next.persistent.Memory, next.persistent.BootStatus = nil, 0
 	}
-	if m.end.How != Kexeced && cfg.Firmware.ClearsMemory {
+	if m.how() != Kexeced && cfg.Firmware.ClearsMemory {
 		next.persistent.Memory = nil
 	}
 	return next, nil
@@ -121,7 +119,7 @@ func (m *Machine) NextBoot(on PowerOn) (*Machine, error) {
 // comesBack says how long a machine takes to come back, and whether its power was gone meanwhile.
 func (m *Machine) comesBack(by By) (passed time.Duration, lost bool, err error) {
 	f := &m.cfg.Firmware
-	off := m.end.How == PoweredOff || m.end.How == LostPower
+	off := m.how() == PoweredOff || m.how() == LostPower
 	switch by {
 	case ByReset:
 		if off {
@@ -140,10 +138,10 @@ func (m *Machine) comesBack(by By) (passed time.Duration, lost bool, err error) 
 		return f.ResetTime, true, nil
 	case ByItself:
 	}
-	switch m.end.How {
+	switch m.how() {
 	case Restarted:
 		return f.ResetTime, m.reboot.cycled, nil
-	case ResetByHand:
+	case ResetByHand, ResetByWatchdog:
 		return f.ResetTime, false, nil
 	case Kexeced:
 		return 0, false, nil
@@ -152,27 +150,17 @@ func (m *Machine) comesBack(by By) (passed time.Duration, lost bool, err error) 
 			return 0, true, errStaysOff
 		}
 		return f.ResetTime, true, nil
-	case Exited, Panicked:
-		if wait, ok := m.panicRestarts(); ok {
-			return wait + f.ResetTime, false, nil
-		}
-	case Halted, PoweredOff, Execed, Stuck, TimedOut, Livelocked, Hung:
+	case Exited, Panicked, Halted, PoweredOff, Execed, Stuck, TimedOut, Livelocked, Lingering, Hung:
 	}
 	return 0, false, fmt.Errorf("simkernel: a machine that has %v does not come back by itself", m.end.How)
 }
 
 var errStaysOff = errors.New("simkernel: the machine stays off when its power comes back")
 
-// panicRestarts reports whether the kernel restarts after a panic, and when (kernel/panic.c,
-// panic_timeout).
-func (m *Machine) panicRestarts() (time.Duration, bool) {
-	text, _ := m.knob("kernel/panic")
-	n, _ := strconv.Atoi(strings.TrimSpace(text))
-	switch {
-	case n > 0:
-		return time.Duration(n) * time.Second, true
-	case n < 0:
-		return 0, m.kernel.emergencyDump // before 3.x it waits
+// how is what has become of a machine in the end.
+func (m *Machine) how() How {
+	if m.end.Then != 0 {
+		return m.end.Then
 	}
-	return 0, false
+	return m.end.How
 }

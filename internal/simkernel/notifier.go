@@ -2,6 +2,7 @@ package simkernel
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -42,6 +43,34 @@ type Notifier struct {
 	Level kernel.Level
 	// Does is for the handlers that restart or power off.
 	Does Effect
+	// Fails is how it fails itself, if it does.
+	Fails Failure
+}
+
+// Failure is a way in which the kernel fails, wherever it is.
+type Failure interface{ fail(m *Machine, x *context) }
+
+// PanicCall is a call of panic().
+type PanicCall struct{ Text string }
+
+func (f PanicCall) fail(m *Machine, x *context) { m.panic(x, "%s", f.Text) }
+
+// Fail lets the kernel fail on a CPU, on behalf of whoever is there.
+type Fail struct {
+	CPU int
+	How Failure
+}
+
+func (a Fail) act(m *Machine) {
+	if a.CPU >= len(m.cpus) || m.cpus[a.CPU].stopped || !m.cpus[a.CPU].online {
+		return
+	}
+	c := &m.cpus[a.CPU]
+	x := &context{cpu: c, who: c.stuck}
+	if x.who == nil {
+		x.who = idleTask(c.id)
+	}
+	a.How.fail(m, x)
 }
 
 // chain is notifiers in the order in which they are called: the highest priority first, and those
@@ -88,7 +117,10 @@ func (m *Machine) callAtomic(name string, c []Notifier) {
 // called tells that a notifier is called.
 func (m *Machine) called(chain string, n *Notifier) {
 	m.trace(chain, n.Name)
-	if n.Says != "" {
-		m.printk(n.Level, n.Says)
+	if n.Says == "" {
+		return
+	}
+	for line := range strings.SplitSeq(n.Says, "\n") {
+		m.printk(n.Level, line)
 	}
 }

@@ -16,6 +16,9 @@ type LogLine struct {
 	Text  string
 	// Kernel says that it is the kernel's own and not PID 1's or another program's.
 	Kernel bool
+	// By is which function of the kernel has said it, from the outermost on, if it died of
+	// that.
+	By string
 }
 
 // String is the line as dmesg(1) shows it.
@@ -71,7 +74,7 @@ const (
 
 // printk is a line of the kernel's own.
 func (m *Machine) printk(level kernel.Level, text string) {
-	m.emit(record{LogLine: LogLine{m.now, level, text, true}, level: level})
+	m.emit(record{LogLine: LogLine{m.now, level, text, true, m.function()}, level: level})
 }
 
 // Log is the seam's. As by internal/linux, the limit of /dev/kmsg is off, and the kernel is told a
@@ -79,7 +82,7 @@ func (m *Machine) printk(level kernel.Level, text string) {
 func (k *pid1Calls) Log(level kernel.Level, text string) {
 	k.enter(callLog)
 	k.m.emit(record{
-		LogLine: LogLine{k.m.now, level, text, false}, level: kernel.Debug, facility: facilityUser,
+		LogLine: LogLine{At: k.m.now, Level: level, Text: text}, level: kernel.Debug, facility: facilityUser,
 	})
 }
 
@@ -98,6 +101,9 @@ func (m *Machine) Overwritten() int { return int(m.ring.first) }
 // emit enters a record, and shows it on the console if it matters enough (kernel/printk/printk.c,
 // vprintk_emit).
 func (m *Machine) emit(r record) {
+	if m.dying.suppress {
+		return
+	}
 	g := &m.ring
 	size := g.size
 	if size == 0 {

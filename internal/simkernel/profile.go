@@ -72,6 +72,19 @@ type profile struct {
 	startingLevel kernel.Level
 	// kexecCommand is what kexec tells the notifiers.
 	kexecCommand string
+
+	// release and version are what uname(2) says.
+	release, version string
+	// panic is panic(), and stop how it stops the other CPUs. deafAlone says that a CPU turns
+	// its interrupt controller off even if it is the only one.
+	panic     panicProfile
+	stop      stopProfile
+	deafAlone bool
+	// dump is what a stack dump looks like, offset who says where the kernel is, and taints
+	// how many flags there are.
+	dump   dumpProfile
+	offset *kernelOffset
+	taints int
 }
 
 // words are what a kernel says at the end of its ways down.
@@ -153,17 +166,23 @@ func linux26(name string) profile {
 		restart: restart26, halt: restart26, powerOff: powerOff26, kexec: kexec26,
 		says: words3, states: states26, haltReturns: true,
 		starting: "Starting new kernel",
+		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
 	}
 }
 
 // linux3 is 3.10.
 func linux3(name string, a arch) profile {
-	return profile{
+	p := profile{
 		name: name, arch: a,
+		panic: panic3, taints: 13, dump: dumpARM, stop: stopARM,
 		restart: down3, halt: down3, powerOff: prepared, kexec: kexec3,
 		says: words3, states: states26, reasons: reasonsByKind, emergencyDump: true,
 		starting: "Starting new kernel",
 	}
+	if a == archMIPS {
+		p.dump, p.stop = dumpMIPS, stopMIPS
+	}
+	return p
 }
 
 // linux4 is 4.19.
@@ -173,6 +192,13 @@ func linux4(name string, a arch) profile {
 	p.restartHandlers = a != archX86
 	p.deadlocks = true
 	p.starting = "kexec_core: Starting new kernel"
+	p.panic, p.taints = panic4, 18
+	p.dump, p.stop, p.offset = dump4, stopX86, offsetX86
+	p.deafAlone = true
+	if a == archARM64 {
+		p.dump, p.stop, p.offset = dumpARM64, stopARM64, offsetARM64
+		p.deafAlone = false
+	}
 	return p
 }
 
@@ -180,6 +206,7 @@ func linux4(name string, a arch) profile {
 func linux5(name string, a arch) profile {
 	p := linux4(name, a)
 	p.reasons = reasonsOne
+	p.panic = panic5
 	p.kexec = kexec5
 	p.startingLevel, p.kexecCommand = notice, "kexec reboot"
 	p.panicModes, p.limitsCPU, p.emergencyState = true, true, true
@@ -190,6 +217,10 @@ func linux5(name string, a arch) profile {
 func linux6(name string, a arch) profile {
 	p := linux5(name, a)
 	p.restart, p.kexec, p.states = prepared, kexec6, states6
+	p.panic = panic6
+	if a == archX86 {
+		p.dump = dump6
+	}
 	p.sysOff, p.warnsIRQs, p.sysfs, p.protects = true, true, true, true
 	return p
 }
@@ -197,7 +228,10 @@ func linux6(name string, a arch) profile {
 // linux612 is 6.12.
 func linux612(name string, a arch) profile {
 	p := linux6(name, a)
-	p.fallback = true
+	p.fallback, p.taints = true, 19
+	if a == archX86 {
+		p.dump = dump612
+	}
 	return p
 }
 
@@ -205,6 +239,12 @@ func linux612(name string, a arch) profile {
 func linux7(name string, a arch) profile {
 	p := linux612(name, a)
 	p.restartHandlers, p.protectsBy = true, true
+	return p
+}
+
+// release is what a kernel calls itself.
+func release(p profile, release, version string) profile {
+	p.release, p.version = release, version
 	return p
 }
 
@@ -229,17 +269,17 @@ func onWatchdog(p profile) profile {
 
 // profiles are all kernels. The first is the one that a machine has if it is not asked for another.
 var profiles = []profile{
-	onPC(linux6("linux-6.1-x86_64", archX86)),
-	linux26("linux-2.6.17-i386"),
-	linux26("linux-2.6.24-i386"),
-	onARM(linux3("linux-3.10-arm", archARM), time.Second),
-	onWatchdog(linux3("linux-3.10-mips-wdt", archMIPS)),
-	onPC(linux4("linux-4.19-x86_64", archX86)),
-	onPC(linux5("linux-5.10-x86_64", archX86)),
-	onARM(linux5("linux-5.10-arm64", archARM64), 0),
-	onARM(linux6("linux-6.1-arm64", archARM64), 0),
-	onPC(linux612("linux-6.12-x86_64", archX86)),
-	onPC(linux7("linux-7.2-x86_64", archX86)),
+	release(onPC(linux6("linux-6.1-x86_64", archX86)), "6.1.0", "#1 SMP PREEMPT_DYNAMIC"),
+	release(linux26("linux-2.6.17-i386"), "2.6.17", "#1"),
+	release(linux26("linux-2.6.24-i386"), "2.6.24", "#1"),
+	release(onARM(linux3("linux-3.10-arm", archARM), time.Second), "3.10.105", "#1"),
+	release(onWatchdog(linux3("linux-3.10-mips-wdt", archMIPS)), "3.10.105", "#1"),
+	release(onPC(linux4("linux-4.19-x86_64", archX86)), "4.19.0", "#1"),
+	release(onPC(linux5("linux-5.10-x86_64", archX86)), "5.10.0", "#1 SMP"),
+	release(onARM(linux5("linux-5.10-arm64", archARM64), 0), "5.10.0", "#1 SMP"),
+	release(onARM(linux6("linux-6.1-arm64", archARM64), 0), "6.1.0", "#1 SMP"),
+	release(onPC(linux612("linux-6.12-x86_64", archX86)), "6.12.0", "#1 SMP PREEMPT_DYNAMIC"),
+	release(onPC(linux7("linux-7.2-x86_64", archX86)), "7.2.0", "#1 SMP PREEMPT(lazy)"),
 }
 
 // Kernels are the names that Config.Kernel may have.

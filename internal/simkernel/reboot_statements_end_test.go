@@ -522,7 +522,7 @@ var orderlyStatements = []statement{
 			})
 			c.at = []Action{OrderlyPowerOff{}}
 			c.play(t, func(t *testing.T, f *fate) {
-				if !f.lived() || len(f.said) != 1 {
+				if !f.lived() || len(f.said) == 0 || !strings.Contains(f.said[0], "Attempted to kill init") {
 					t.Errorf("%s: got %+v, %q", name, f.end, f.said)
 				}
 			})
@@ -748,8 +748,8 @@ var knobStatements = []statement{
 			wantEqual(t, text, m.reboot.cpu, want)
 		}
 		m := New(Config{Cmdline: "reboot=s9"})
-		wantEqual(t, "line", m.Log()[0], LogLine{0, 3, "reboot: Ignoring the CPU number in " +
-			"reboot= option. CPU 9 exceeds possible cpu number 1", true})
+		wantEqual(t, "line", m.Log()[0], LogLine{Level: 3, Kernel: true, Text: "reboot: Ignoring the CPU number in " +
+			"reboot= option. CPU 9 exceeds possible cpu number 1"})
 		old := New(Config{Cmdline: "reboot=s9", Kernel: "linux-4.19-x86_64"})
 		wantEqual(t, "in 4.19", old.reboot.cpu, 9)
 	}},

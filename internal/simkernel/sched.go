@@ -34,7 +34,7 @@ func (r *runQueue) pop() *process {
 
 // wake makes p able to run. Whatever it waited for, it no longer does.
 func (m *Machine) wake(p *process) {
-	if p.is(taskQueued) || p == m.current || p.state == Zombie || p.state == Stopped {
+	if p.is(taskQueued|taskDying) || p == m.current || p.state == Zombie || p.state == Stopped {
 		return
 	}
 	p.turn++
@@ -67,6 +67,9 @@ func (k *pid1Calls) Next(deadline time.Duration) kernel.Event {
 	m := k.m
 	for {
 		k.check()
+		if m.noCPU() {
+			continue
+		}
 		if m.runq.len() == 0 || m.chance(4) {
 			if ev := m.concern(); ev != nil {
 				return ev
@@ -149,6 +152,10 @@ func (k *pid1Calls) block(name string, until func() bool) {
 	m := k.m
 	since := m.now
 	for !until() {
+		if m.noCPU() {
+			k.check()
+			continue
+		}
 		if m.runq.len() > 0 {
 			m.schedule()
 		} else {

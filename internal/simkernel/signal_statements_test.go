@@ -436,7 +436,7 @@ func TestThreadsOfPID1(t *testing.T) { // 7.41
 			Config{Threads: hang},
 			func(k kernel.Kernel) int { k.Next(1e6); return 3 },
 			End{
-				How: Exited, At: 5e9, Status: 3 << 8,
+				How: Exited, At: 5e9, Since: 5e9, Then: Hung, Status: 3 << 8,
 				Text: "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300",
 			},
 		},

@@ -183,6 +183,7 @@ func (m *Machine) setUpKnobs() {
 				m.keepKnob(a.knob, "1")
 			}
 		}
+		m.attrArgument(key, value, given)
 		m.printkArgument(key, value)
 	}
 }

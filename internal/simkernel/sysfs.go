@@ -70,6 +70,9 @@ func (s sysFS) stat(m *Machine, _ *process, path string) (nodeKind, uint16, bool
 	if slices.Contains(sysDirs[:], path) {
 		return kindDir, 0o755, true
 	}
+	if kind, mode, ok := m.statAttr(path); ok {
+		return kind, mode, true
+	}
 	d, name := s.split(m, path)
 	if d == nil {
 		return 0, 0, false
@@ -141,8 +144,9 @@ func (s sysFS) list(m *Machine, _ *process, path string) []string {
 			}
 		}
 	}
+	names = append(names, m.listAttrs(path)...)
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // readlink leads from holders and slaves to the directory of the other disk.
@@ -151,15 +155,25 @@ func (sysFS) readlink(_ *Machine, _ *process, path string) (string, place, kerne
 }
 
 func (sysFS) open(_ *Machine, _ *process, path string, write bool) kernel.Errno {
-	if write && !strings.HasPrefix(path, sysReboot) {
-		return syscall.EACCES
+	if !write || strings.HasPrefix(path, sysReboot) {
+		return 0
 	}
-	return 0
+	if a := findAttr(path); a != nil && a.mode&0o200 != 0 || a != nil && a.mode == 0 {
+		return 0
+	}
+	return syscall.EACCES
 }
 
 func (s sysFS) read(m *Machine, _ *process, path string) (string, kernel.Errno) {
 	if name, ok := strings.CutPrefix(path, sysReboot); ok {
 		return m.rebootKnob(name)
+	}
+	if findAttr(path) != nil {
+		text, e := m.attr(path)
+		if e != 0 {
+			return "", e
+		}
+		return text + "\n", 0
 	}
 	d, name := s.split(m, path)
 	for _, f := range blockFiles {
@@ -173,6 +187,9 @@ func (s sysFS) read(m *Machine, _ *process, path string) (string, kernel.Errno) 
 func (sysFS) write(m *Machine, p *process, path, text string) kernel.Errno {
 	if name, ok := strings.CutPrefix(path, sysReboot); ok {
 		return m.setRebootKnob(p, name, text)
+	}
+	if findAttr(path) != nil {
+		return m.writeAttr(p, path, text)
 	}
 	return syscall.EACCES
 }

@@ -51,9 +51,7 @@ func (m *Machine) sysrqTrigger(text string) kernel.Errno {
 		m.reboot.words = End{Text: "sysrq: " + action}
 		m.emergencyRestart()
 	case 'c':
-		const panicked = "Kernel panic - not syncing: sysrq triggered crash"
-		m.printk(0, panicked)
-		m.finish(End{How: Panicked, Text: panicked})
+		m.panic(m.here(m.current), "sysrq triggered crash")
 	case 'o':
 		m.queue(m.kernelPowerOff(), nil) // kernel/power/poweroff.c
 	case 'e', 'i':

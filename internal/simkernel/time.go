@@ -67,8 +67,22 @@ func (m *Machine) at(t time.Duration, p *process) {
 	m.events.push(event{at: t, seq: m.seq, p: p, turn: p.turn})
 }
 
-// peek returns the instant of the next event, after dropping those nobody waits for.
+// peek returns the instant of the next event. If no CPU can run anybody only those count that need
+// none.
 func (m *Machine) peek() (time.Duration, bool) {
+	if len(m.hardware) == 0 {
+		return m.peekEvent()
+	}
+	i := m.nextHardware()
+	at, ok := m.peekEvent()
+	if i >= 0 && (!ok || m.hardware[i].at < at) {
+		return max(m.hardware[i].at, m.now), true
+	}
+	return at, ok
+}
+
+// peekEvent drops the events that nobody waits for, and returns the instant of the next.
+func (m *Machine) peekEvent() (time.Duration, bool) {
 	for len(m.events) > 0 {
 		e := &m.events[0]
 		if e.p == nil || e.turn == e.p.turn && e.p.state != Zombie {
@@ -81,6 +95,11 @@ func (m *Machine) peek() (time.Duration, bool) {
 
 // fire carries the next event out, after peek has said that there is one.
 func (m *Machine) fire() {
+	if i := m.nextHardware(); i >= 0 &&
+		(len(m.events) == 0 || m.hardware[i].at < m.events[0].at) {
+		m.fireHardware(i)
+		return
+	}
 	e := m.events.pop()
 	m.moveTo(e.at)
 	m.toil()

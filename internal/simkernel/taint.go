@@ -1,0 +1,52 @@
+package simkernel
+
+import (
+	"strconv"
+	"strings"
+)
+
+// taint is a flag of kernel.tainted (include/linux/panic.h).
+type taint uint
+
+// The flags that the model sets.
+const (
+	taintMachineCheck taint = 4
+	taintDie          taint = 7
+	taintWarn         taint = 9
+	taintOutOfTree    taint = 12
+	taintUnsigned     taint = 13
+	taintSoftLockup   taint = 14
+)
+
+// taintLetters are what stands for a flag that is set, and for one that is not.
+var taintLetters = [...][2]byte{
+	{'P', 'G'}, {'F', ' '}, {'S', ' '}, {'R', ' '}, {'M', ' '}, {'B', ' '}, {'U', ' '}, {'D', ' '},
+	{'A', ' '}, {'W', ' '}, {'C', ' '}, {'I', ' '}, {'O', ' '}, {'E', ' '}, {'L', ' '}, {'K', ' '},
+	{'X', ' '}, {'T', ' '}, {'N', ' '},
+}
+
+func (m *Machine) isTainted(t taint) bool { return m.knobNumber("kernel/tainted")&(1<<t) != 0 }
+
+// addTaint sets a flag.
+func (m *Machine) addTaint(t taint) {
+	n := m.knobNumber("kernel/tainted") | 1<<t
+	m.keepKnob("kernel/tainted", strconv.FormatInt(n, 10))
+}
+
+// printTainted is what a kernel says of its taint (kernel/panic.c, print_tainted).
+func (m *Machine) printTainted() string {
+	n := m.knobNumber("kernel/tainted")
+	if n == 0 {
+		return "Not tainted"
+	}
+	var b strings.Builder
+	b.WriteString("Tainted: ")
+	for i, l := range taintLetters[:m.kernel.taints] {
+		if n&(1<<i) != 0 {
+			b.WriteByte(l[0])
+		} else {
+			b.WriteByte(l[1])
+		}
+	}
+	return b.String()
+}
