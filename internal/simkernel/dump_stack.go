@@ -2,6 +2,7 @@ package simkernel
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/rebound-init/rebound/internal/kernel"
 )
@@ -17,15 +18,52 @@ type dumpProfile struct {
 	uid bool
 	// machine is what firmware says the machine is.
 	machine string
+	// regs are the lines of the registers. Their values mean nothing: the model computes
+	// with none.
+	regs []string
 }
+
+// The lines of registers (arch/x86/kernel/process_64.c, arch/arm64/kernel/process.c and their
+// like).
+var (
+	regsX86 = []string{
+		"RIP: 0010:0xffffffff81000000",
+		"Code: 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 <90>",
+		"RSP: 0018:0000000000000000 EFLAGS: 00000246",
+		"RAX: 0000000000000000 RBX: 0000000000000000 RCX: 0000000000000000",
+		"RDX: 0000000000000000 RSI: 0000000000000000 RDI: 0000000000000000",
+		"RBP: 0000000000000000 R08: 0000000000000000 R09: 0000000000000000",
+		"R10: 0000000000000000 R11: 0000000000000000 R12: 0000000000000000",
+		"R13: 0000000000000000 R14: 0000000000000000 R15: 0000000000000000",
+		"FS:  0000000000000000(0000) GS:0000000000000000(0000) knlGS:0000000000000000",
+		"CS:  0010 DS: 0000 ES: 0000 CR0: 0000000080050033",
+		"CR2: 0000000000000000 CR3: 0000000000000000 CR4: 00000000000006f0",
+	}
+	regsARM64 = []string{
+		"pstate: 60000005 (nZCv daif -PAN -UAO -TCO -DIT -SSBS BTYPE=--)",
+		"pc : 0xffff800008000000",
+		"lr : 0xffff800008000000",
+		"sp : ffff800008000000",
+		"x29: 0000000000000000 x28: 0000000000000000 x27: 0000000000000000",
+		"x26: 0000000000000000 x25: 0000000000000000 x24: 0000000000000000",
+		"x23: 0000000000000000 x22: 0000000000000000 x21: 0000000000000000",
+		"x20: 0000000000000000 x19: 0000000000000000 x18: 0000000000000000",
+		"x17: 0000000000000000 x16: 0000000000000000 x15: 0000000000000000",
+		"x14: 0000000000000000 x13: 0000000000000000 x12: 0000000000000000",
+		"x11: 0000000000000000 x10: 0000000000000000 x9 : 0000000000000000",
+		"x8 : 0000000000000000 x7 : 0000000000000000 x6 : 0000000000000000",
+		"x5 : 0000000000000000 x4 : 0000000000000000 x3 : 0000000000000000",
+		"x2 : 0000000000000000 x1 : 0000000000000000 x0 : 0000000000000000",
+	}
+)
 
 var (
 	dump26    = dumpProfile{trace: "Call Trace:"}
-	dump4     = dumpProfile{trace: "Call Trace:", machine: pcName}
-	dump6     = dumpProfile{trace: "Call Trace:", tags: true, machine: pcName}
-	dump612   = dumpProfile{trace: "Call Trace:", tags: true, uid: true, machine: pcName}
+	dump4     = dumpProfile{trace: "Call Trace:", machine: pcName, regs: regsX86}
+	dump6     = dumpProfile{trace: "Call Trace:", tags: true, machine: pcName, regs: regsX86}
+	dump612   = dumpProfile{trace: "Call Trace:", tags: true, uid: true, machine: pcName, regs: regsX86}
 	dumpARM   = dumpProfile{trace: "Backtrace: "}
-	dumpARM64 = dumpProfile{trace: "Call trace:", machine: virtName}
+	dumpARM64 = dumpProfile{trace: "Call trace:", machine: virtName, regs: regsARM64}
 	dumpMIPS  = dumpProfile{trace: "Call Trace:"}
 )
 
@@ -56,6 +94,30 @@ func (m *Machine) dumpStackInfo(x *context) {
 	}
 }
 
+// showRegs is show_regs(): who, where, the registers and the stack.
+func (m *Machine) showRegs(x *context) {
+	defer m.in("show_regs")()
+	m.dumpStackInfo(x)
+	for _, line := range m.kernel.dump.regs {
+		m.printk(defaultMessageLevel, line)
+	}
+	m.showStack(x)
+}
+
+// printModules is the list of modules (kernel/module/main.c, print_modules).
+func (m *Machine) printModules() {
+	m.printk(defaultMessageLevel, "Modules linked in:"+m.modules())
+}
+
+// modules are the modules that the machine has loaded, each after a blank.
+func (m *Machine) modules() string {
+	var b strings.Builder
+	for _, name := range m.cfg.Panic.Modules {
+		b.WriteString(" " + name)
+	}
+	return b.String()
+}
+
 // showStack is what stands around the frames.
 func (m *Machine) showStack(x *context) {
 	d := &m.kernel.dump
@@ -63,9 +125,14 @@ func (m *Machine) showStack(x *context) {
 	if !d.tags {
 		return
 	}
-	if x.in == inHardIRQ || x.in == inSoftIRQ {
+	switch x.in {
+	case inHardIRQ, inSoftIRQ:
 		m.printk(defaultMessageLevel, " <IRQ>")
 		m.printk(defaultMessageLevel, " </IRQ>")
+	case inNMI:
+		m.printk(defaultMessageLevel, " <NMI>")
+		m.printk(defaultMessageLevel, " </NMI>")
+	case noInterrupt:
 	}
 	m.printk(defaultMessageLevel, " <TASK>")
 	m.printk(defaultMessageLevel, " </TASK>")

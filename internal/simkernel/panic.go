@@ -14,6 +14,8 @@ type PanicConfig struct {
 	// Notifiers are those that modules have put onto panic_notifier_list, in the order of
 	// registration. The kernel's own came before them.
 	Notifiers []Notifier
+	// Modules are those that are loaded, as the kernel lists them: "lab(OE)".
+	Modules []string
 	// NoKASLR is a kernel that is where it was linked.
 	NoKASLR bool
 	// Blinker is what makes the keyboard's lights blink, if there is such a keyboard.
