@@ -238,6 +238,11 @@ type Terminals interface {
 	Read(fd FD, b []byte) (int, error)
 	Write(fd FD, b []byte) (int, error)
 	Close(fd FD) error
+	// Unsent returns about how many bytes that were written to a terminal have not left the
+	// machine: those that its driver keeps (TIOCOUTQ), and one as long as a serial port is at work
+	// (TIOCSERGETLSR). What a serial port keeps because it was stopped does not count, for
+	// it does not leave by itself. 0 if fd is no terminal.
+	Unsent(fd FD) int
 	// IsVT reports whether fd is a Linux virtual terminal (VT_OPENQRY answers).
 	IsVT(fd FD) bool
 	// Sane sets the terminal to the state that init's children expect [BusyBox 1.18].

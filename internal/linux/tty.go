@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	vtOpenQuery = 0x5600 // VT_OPENQRY of linux/vt.h
+	vtOpenQuery      = 0x5600 // VT_OPENQRY of linux/vt.h
+	transmitterEmpty = 1      // TIOCSER_TEMT of asm-generic/ioctls.h
 )
 
 // Open opens a terminal for PID 1 itself.
@@ -114,6 +115,25 @@ func (k *Kernel) Close(fd kernel.FD) error {
 	k.poll.forget(fd)
 	k.blocking = slices.DeleteFunc(k.blocking, func(b kernel.FD) bool { return b == fd })
 	return unix.Close(int(fd))
+}
+
+// Unsent returns about how many bytes have not left the machine.
+func (k *Kernel) Unsent(fd kernel.FD) int {
+	// The serial core answers whether all has gone over the wire, its own buffer and the port's
+	// (drivers/tty/serial/serial_core.c, uart_get_lsr_info); TIOCOUTQ knows of the first only.
+	lsr, err := unix.IoctlGetInt(int(fd), unix.TIOCSERGETLSR)
+	serial := err == nil
+	if serial && lsr&transmitterEmpty != 0 {
+		return 0
+	}
+	n, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	if serial {
+		n++
+	}
+	return n
 }
 
 // IsVT reports whether fd is a Linux virtual terminal.

@@ -82,6 +82,17 @@ func (c *console) watch() {
 	}
 }
 
+// unsent returns about how many bytes have not left the machine: those that are kept here, and those
+// that the terminal keeps. It first offers it what is kept here, for a terminal refuses a write
+// that may not wait also while another process is in the middle of one (drivers/tty/tty_io.c,
+// tty_write_lock).
+func (c *console) unsent() int {
+	if len(c.backlog) > 0 {
+		c.drain()
+	}
+	return len(c.backlog) + c.k.Unsent(c.fd)
+}
+
 // drain writes what has been kept, once the terminal takes it again.
 func (c *console) drain() {
 	c.waiting = false

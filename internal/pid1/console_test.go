@@ -354,17 +354,35 @@ func TestHungUpConsole(t *testing.T) {
 	}
 }
 
-// TestConsoleThatFails: whatever the errors are.
+// TestConsoleThatFails: whatever the errors are. One that may take more later is given a moment on
+// the way down.
 func TestConsoleThatFails(t *testing.T) {
-	for _, errno := range []kernel.Errno{kernel.EIO, kernel.EPERM, kernel.EAGAIN, kernel.EINTR} {
+	const moment = 250 * time.Millisecond
+	for errno, takes := range map[kernel.Errno]time.Duration{
+		kernel.EIO: 0, kernel.EPERM: 0, kernel.EAGAIN: moment, kernel.EINTR: 0,
+	} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			w := pid1test.New(t, pid1test.Setup{Config: simkernel.Config{Files: bad(1000)}})
 			w.Fail("Write", 0, errno)
 			w.Fail("Watch", 0, errno)
 			w.At(3*time.Second, simkernel.Signals(kernel.SIGTERM))
 			w.Boot()
-			w.WantEnd(simkernel.Restarted, 3*time.Second)
+			w.WantEnd(simkernel.Restarted, 3*time.Second+takes)
 			w.WantLog("Bad inittab entry at line 1", 1)
 		})
+	}
+}
+
+// TestConsoleThatOthersWriteTo: while another process writes, the terminal refuses a write that may
+// not wait. What it has refused comes a moment later, on the way down too.
+func TestConsoleThatOthersWriteTo(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		w := pid1test.New(t, pid1test.Setup{Inittab: "::respawn:actor pause\n"})
+		w.At(time.Second, simkernel.Do(func(m *simkernel.Machine) { m.Fail("Write", n, kernel.EAGAIN) }),
+			simkernel.Signals(kernel.SIGTERM))
+		w.Boot()
+		w.WantEnd(simkernel.Restarted, time.Second)
+		w.WantConsole("The system is going down NOW!\nSent SIGTERM to all processes\n" +
+			"Requesting system reboot\n")
 	}
 }

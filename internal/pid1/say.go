@@ -15,6 +15,9 @@ func (in *Init) Say(text string) {
 // Print prints a line on the console only.
 func (in *Init) Print(text string) { in.con.print(text) }
 
+// Unsent returns about how many bytes of all that the console has not sent yet.
+func (in *Init) Unsent() int { return in.con.unsent() }
+
 // Note writes a line to the log only.
 func (in *Init) Note(text string) { in.note(kernel.Info, text) }
 

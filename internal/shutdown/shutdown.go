@@ -4,6 +4,7 @@
 //	Terminating  TERM to all; ends the instant the last process is gone
 //	Killing      KILL to all that are left after the time limit
 //	Syncing      sync(2) in a child, if there is a file system with a disk behind it
+//	Draining     until the console has sent the last words; ends at once if it has
 //	Rebooting    reboot(2) in a child; or a new program in the place of init, for a restart
 //	Parked       the kernel did not do it, and nothing more can be tried
 //
@@ -67,6 +68,7 @@ const (
 	Terminating
 	Killing
 	Syncing
+	Draining
 	Rebooting
 	Parked
 )
@@ -82,6 +84,8 @@ func (p Phase) String() string {
 		return "killing processes"
 	case Syncing:
 		return "writing to the disks"
+	case Draining:
+		return "waiting for the console"
 	case Rebooting:
 		return "calling the kernel"
 	case Parked:
@@ -97,6 +101,22 @@ const rebootLimit = 30 * time.Second
 // pollInterval is how often PID 1 looks whether processes are left that are not its descendants.
 // Nothing tells it of their end.
 const pollInterval = 10 * time.Millisecond
+
+// What is left for the console when reboot(2) is called is lost: the kernel neither waits for its
+// serial ports nor keeps their interrupts on. But a console that does not take it must not stop the
+// machine.
+const (
+	// drainLimit is how long to wait as long as it goes on. The 4 KiB that a serial driver keeps
+	// take 4.3 s at 9600 baud, ten bits a byte.
+	drainLimit = 5 * time.Second
+	// drainPatience is how long to wait for a byte: the 128 of a large port go at once, and take
+	// 133 ms at 9600 baud.
+	drainPatience = 250 * time.Millisecond
+	// How long to wait between two looks, at first and at most: nothing tells when the last byte
+	// has gone.
+	firstDrainLook = 100 * time.Microsecond
+	lastDrainLook  = 5 * time.Millisecond
+)
 
 // Limits bound the phases.
 type Limits struct {
@@ -118,6 +138,9 @@ type Host interface {
 	// Say prints a line on the console and in the log, Print on the console only.
 	Say(text string)
 	Print(text string)
+	// Unsent returns about how many bytes of all that the console has not sent yet. It goes
+	// down by itself if the console takes them.
+	Unsent() int
 	// Note writes a line to the log only.
 	Note(text string)
 	// Start runs a shutdown entry. It has said why if that failed.
@@ -151,6 +174,12 @@ type Way struct {
 	look    time.Duration // when to look for processes that are not our descendants
 	arg     string        // of the reboot
 	exit    bool
+
+	// Of the phase Draining.
+	drained  func()        // what comes next
+	unsent   int           // what was left at the last look
+	hopeless time.Duration // when to go on if it does not become less
+	lookIn   time.Duration // after which time to look again
 }
 
 // Begin starts the way down. The entries are the shutdown entries; restart is the restart entry,
@@ -221,6 +250,9 @@ func (w *Way) Ask(a Action) {
 		w.host.Say("Already going down for " + w.action.String() + ": now for " + a.String())
 		w.action = a
 		w.readArgument()
+		if w.phase == Draining {
+			w.drained = w.request
+		}
 	}
 }
 
@@ -279,7 +311,7 @@ func (w *Way) Reaped(e kernel.Exit) {
 			return // The kernel ends the container; the caller is the first to go.
 		}
 		w.refused(errno)
-	case Terminating, Killing, Parked:
+	case Terminating, Killing, Draining, Parked:
 	}
 }
 
@@ -303,6 +335,10 @@ func (w *Way) Settled(left bool) {
 
 // Tick tells that the deadline has come.
 func (w *Way) Tick(now time.Duration) {
+	if w.phase == Draining {
+		w.lookAtConsole()
+		return
+	}
 	if now < w.limit {
 		if now >= w.look {
 			w.look = kernel.Never
@@ -326,6 +362,7 @@ func (w *Way) Tick(now time.Duration) {
 		w.desperate("reboot(2) has not come back after " + rebootLimit.String())
 	case Entries, Parked:
 		w.limit = kernel.Never
+	case Draining:
 	}
 }
 
@@ -373,11 +410,44 @@ func (w *Way) hasDisks() bool {
 	return false
 }
 
-// reboot does what was asked for.
+// reboot says what is done next, and does it.
 func (w *Way) reboot() {
-	w.phase = Rebooting
+	if w.action != Restart {
+		w.host.Print("Requesting system " + w.action.String())
+	}
+	// A program that takes over from init may end the machine at once, too.
+	w.drain(w.request)
+}
+
+// drain waits until the console has sent what was written to it, but not for ever.
+func (w *Way) drain(then func()) {
+	w.phase = Draining
 	w.waiting = 0
-	w.limit, w.look = kernel.Never, kernel.Never
+	now := w.k.Now()
+	w.limit, w.hopeless = now+drainLimit, now+drainPatience
+	w.drained, w.unsent, w.lookIn = then, 0, firstDrainLook
+	w.lookAtConsole()
+}
+
+// lookAtConsole goes on if the console has sent everything, or does not.
+func (w *Way) lookAtConsole() {
+	left, now := w.host.Unsent(), w.k.Now()
+	if left < w.unsent {
+		w.hopeless = now + drainPatience
+	}
+	w.unsent = left
+	if left == 0 || now >= min(w.limit, w.hopeless) {
+		w.limit, w.look = kernel.Never, kernel.Never
+		w.drained()
+		return
+	}
+	w.look = min(now+w.lookIn, w.hopeless, w.limit)
+	w.lookIn = min(2*w.lookIn, lastDrainLook)
+}
+
+// request does what was asked for.
+func (w *Way) request() {
+	w.phase = Rebooting
 	if w.action == Restart {
 		w.become()
 		return
@@ -386,7 +456,6 @@ func (w *Way) reboot() {
 	if w.action == Reboot && w.arg != "" {
 		call = kernel.Reboot{Cmd: kernel.Restart2, Arg: w.arg}
 	}
-	w.host.Print("Requesting system " + w.action.String())
 	// In a child: on kernels that cannot halt or power off, the call ends its caller
 	// (do_exit at the end of those cases in kernel/reboot.c), and the end of init is a panic.
 	// The child needs no program, so no file system has to be alive.
@@ -472,7 +541,7 @@ func (w *Way) desperate(why string) {
 	w.phase = Parked
 	if !w.at.Own {
 		w.host.Say(why + ": ending the container")
-		w.exit = true
+		w.drain(func() { w.phase, w.exit = Parked, true })
 		return
 	}
 	key := w.sysrq()
@@ -481,6 +550,12 @@ func (w *Way) desperate(why string) {
 		return
 	}
 	w.host.Say(why + ": trying sysrq " + key)
+	w.drain(func() { w.press(key) })
+}
+
+// press presses the magic key.
+func (w *Way) press(key string) {
+	w.phase = Parked
 	if err := w.k.SetProc("sysrq-trigger", key); err != nil {
 		w.host.Say("sysrq " + key + ": " + err.Error() +
 			": it is safe to switch the machine off")

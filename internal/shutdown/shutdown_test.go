@@ -356,7 +356,7 @@ func TestNames(t *testing.T) {
 	for a := shutdown.Reboot; a <= shutdown.Restart; a++ {
 		names[a.String()] = true
 	}
-	if len(names) != 10 || names["unknown"] || names["nothing"] {
-		t.Errorf("names: got %v, want ten", names)
+	if len(names) != 11 || names["unknown"] || names["nothing"] {
+		t.Errorf("names: got %v, want eleven", names)
 	}
 }

@@ -25,6 +25,7 @@ const (
 	callRead
 	callWrite
 	callClose
+	callUnsent
 	callIsVT
 	callSane
 	callReadFile
@@ -45,8 +46,8 @@ const (
 
 var callNames = [callCount]string{
 	"Now", "Wall", "Next", "Watch", "Spawn", "Call", "Wait", "Kill", "KillAll", "Exec", "Setsid",
-	"Chdir", "Open", "Reopen", "Stdio", "FillStdio", "Read", "Write", "Close", "IsVT", "Sane",
-	"ReadFile", "ReadTrusted", "Exists", "Remove", "WriteAt", "Proc", "SetProc", "Mount",
+	"Chdir", "Open", "Reopen", "Stdio", "FillStdio", "Read", "Write", "Close", "Unsent", "IsVT",
+	"Sane", "ReadFile", "ReadTrusted", "Exists", "Remove", "WriteAt", "Proc", "SetProc", "Mount",
 	"RebootSelf", "LoopbackUp", "Log", "Sync", "Reboot",
 }
 

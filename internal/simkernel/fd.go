@@ -276,6 +276,15 @@ func (k *pid1Calls) Write(fd kernel.FD, b []byte) (int, error) {
 	return n, nil
 }
 
+func (k *pid1Calls) Unsent(fd kernel.FD) int {
+	k.enter(callUnsent)
+	d, e := k.m.descriptor(fd)
+	if e != 0 || d.file.tty == nil || d.file.dead() {
+		return 0
+	}
+	return d.file.tty.unsent()
+}
+
 func (k *pid1Calls) IsVT(fd kernel.FD) bool {
 	k.enter(callIsVT)
 	d, e := k.m.descriptor(fd)

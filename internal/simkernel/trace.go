@@ -203,6 +203,12 @@ func (t *traced) Close(fd kernel.FD) error {
 	return err
 }
 
+func (t *traced) Unsent(fd kernel.FD) int {
+	n := t.k.Unsent(fd)
+	t.value(n, nil, "Unsent(%d)", fd)
+	return n
+}
+
 func (t *traced) IsVT(fd kernel.FD) bool {
 	yes := t.k.IsVT(fd)
 	t.value(yes, nil, "IsVT(%d)", fd)

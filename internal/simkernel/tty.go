@@ -18,8 +18,11 @@ type Terminal struct {
 	// Plain makes it a pipe and not a terminal: no echo, no control characters, no
 	// controlling terminal.
 	Plain bool
-	// Buffer is how many bytes a stopped terminal takes: 4096 if 0.
+	// Buffer is how many bytes it keeps that cannot leave yet: 4096 if 0.
 	Buffer int
+	// Baud makes it a serial line that takes its time: ten bits a byte. What it has not sent when
+	// the machine goes down is lost.
+	Baud int
 	// Stopped is a terminal whose output is stopped from the start (Ctrl-S).
 	Stopped bool
 	// OpenErr is what opening it says.
@@ -36,7 +39,8 @@ type terminal struct {
 	raw     []byte
 	printed []printed // the kernel's lines
 	marks   []mark    // when the bytes from an offset on came
-	held    []byte    // written while stopped
+	held    []byte    // written and not sent yet
+	fifo    int       // how many of them the port has; those leave even if it is stopped
 	line    int       // where in raw the current line begins
 	stopped bool
 
@@ -243,22 +247,59 @@ func plain(line []byte) string { return strings.ReplaceAll(string(line), "\r", "
 
 // room is how many bytes can be written now.
 func (t *terminal) room() int {
-	if !t.stopped {
+	if !t.stopped && t.Baud == 0 {
 		return 1 << 30
 	}
 	return t.Buffer - len(t.held)
 }
 
+// unsent is how many bytes are on their way.
+func (t *terminal) unsent() int {
+	if t.stopped {
+		return t.fifo
+	}
+	return len(t.held)
+}
+
 // put writes what there is room for.
 func (m *Machine) put(t *terminal, b []byte) int {
-	if !t.stopped {
+	if !t.stopped && t.Baud == 0 {
 		m.show(t, b)
 		return len(b)
 	}
 	n := min(len(b), t.room())
 	t.held = append(t.held, b[:n]...)
+	m.transmit(t)
 	return n
 }
+
+// fifoSize is how many bytes a serial port takes from its driver at a time: those of a 16550A.
+const fifoSize = 16
+
+// transmit gives a serial port what it is to send next, unless it is at work.
+func (m *Machine) transmit(t *terminal) {
+	if t.Baud == 0 || t.stopped || t.fifo > 0 || len(t.held) == 0 {
+		return
+	}
+	t.fifo = min(len(t.held), fifoSize)
+	const bits = 10 // a start bit, eight of the byte, a stop bit
+	m.post(m.now+time.Duration(t.fifo*bits)*time.Second/time.Duration(t.Baud), transmitted{t})
+}
+
+// transmitted is a serial port that has sent what it was given.
+type transmitted struct{ t *terminal }
+
+func (a transmitted) act(m *Machine) {
+	t := a.t
+	sent := t.held[:t.fifo]
+	t.held, t.fifo = t.held[t.fifo:], 0
+	m.show(t, sent)
+	m.transmit(t)
+	m.writable(t)
+}
+
+// discard forgets what is written and not yet with the port.
+func (t *terminal) discard() { t.held = t.held[:t.fifo] }
 
 // show appends to the transcript, and starts what waits for a line of it.
 func (m *Machine) show(t *terminal, b []byte) {
@@ -487,7 +528,7 @@ func (m *Machine) endLine(t *terminal) {
 // a letter (drivers/tty/n_tty.c, n_tty_receive_signal_char).
 func (m *Machine) signalKey(t *terminal, sig kernel.Signal, echo string) {
 	m.signalForeground(t, sig)
-	t.held = nil
+	t.discard()
 	m.startOutput(t)
 	m.put(t, []byte(echo))
 }
@@ -504,6 +545,10 @@ func (m *Machine) startOutput(t *terminal) {
 		return
 	}
 	t.stopped = false
+	if t.Baud > 0 {
+		m.transmit(t)
+		return
+	}
 	held := t.held
 	t.held = nil
 	m.show(t, held)
@@ -553,7 +598,8 @@ func (a StartOutput) act(m *Machine) { m.startOutput(m.terminal(a.TTY)) }
 func (a HangUp) act(m *Machine) {
 	t := m.terminal(a.TTY)
 	t.life++
-	t.in, t.typing, t.held, t.stopped = nil, nil, nil, false
+	t.discard()
+	t.in, t.typing, t.stopped = nil, nil, false
 	s, g := t.session, t.foreground
 	t.session, t.foreground = nil, nil
 	if s != nil {

@@ -403,3 +403,72 @@ func TestTranscript(t *testing.T) {
 		t.Errorf("String: got %q", s)
 	}
 }
+
+// TestSerialLine takes its time for what is written, keeps what has not been sent, and loses that
+// when the machine goes down. The kernel's own lines do not wait for it.
+func TestSerialLine(t *testing.T) {
+	const baud = 1600 // a tenth of a second for the sixteen bytes of the port
+	machine := func() *Machine {
+		return New(Config{
+			Terminals: map[string]Terminal{"/dev/ttyS0": {Baud: baud, Buffer: 40}},
+			Programs: programs(map[string][]Step{
+				"p": {Say{strings.Repeat("p", 47)}},
+			}),
+		})
+	}
+	m := machine()
+	m.Boot(func(k kernel.Kernel) int {
+		fd, err := k.Reopen(1, kernel.Out)
+		wantErr(t, "Reopen", err, 0)
+		wantEqual(t, "unsent at first", k.Unsent(fd), 0)
+		n, err := k.Write(fd, []byte(strings.Repeat("0123456789", 5)))
+		wantErr(t, "Write", err, 0)
+		wantEqual(t, "bytes that fit", n, 40)
+		wantEqual(t, "unsent", k.Unsent(fd), 40)
+		_, err = k.Write(fd, []byte("x"))
+		wantErr(t, "Write to a full line", err, kernel.EAGAIN)
+		wantErr(t, "Watch", k.Watch(fd, kernel.Out), 0)
+		next(t, k, kernel.Never, kernel.Ready{FD: fd, What: kernel.Out})
+		wantEqual(t, "room after", k.Now(), 100*time.Millisecond)
+		wantEqual(t, "unsent then", k.Unsent(fd), 24)
+		wantEqual(t, "shown then", m.ConsoleText(), "0123456789012345\n")
+
+		// What the port has leaves in spite of Ctrl-S; the rest does not count.
+		m.Apply(StopOutput{})
+		wantEqual(t, "unsent when stopped", k.Unsent(fd), 16)
+		until(k, time.Second)
+		wantEqual(t, "unsent later", k.Unsent(fd), 0)
+		wantEqual(t, "shown when stopped", len(m.Output("/dev/ttyS0")), 32)
+		m.Apply(StartOutput{})
+		wantEqual(t, "unsent when it goes on", k.Unsent(fd), 8)
+		until(k, 2*time.Second)
+
+		// A process waits until all fits.
+		spawn(t, k, "p")
+		next(t, k, kernel.Never, kernel.Signaled{Signal: kernel.SIGCHLD})
+		if now := k.Now(); now < 2100*time.Millisecond {
+			t.Errorf("the process, which had to wait for room, has ended at %v", now)
+		}
+		next(t, k, 3*time.Second, kernel.Expired{})
+		wantEqual(t, "all is shown", len(m.Output("/dev/ttyS0")), 88)
+		k.Write(fd, []byte("last words, of which only sixteen bytes have"))
+		until(k, 3150*time.Millisecond)
+		wantErr(t, "RebootSelf", k.RebootSelf(kernel.Restart), 0)
+		return 0
+	})
+	lines := m.Console()
+	wantEqual(t, "last line", lines[len(lines)-1].Text, "last words, of w")
+
+	// A line that is hung up, or interrupted by a key, forgets what the port does not have yet.
+	for name, a := range map[string]Action{"hung up": HangUp{}, "Ctrl-C": Type{Text: "\x03"}} {
+		m := machine()
+		m.At(50*time.Millisecond, a)
+		m.Boot(func(k kernel.Kernel) int {
+			k.Write(1, []byte(strings.Repeat("x", 30)))
+			until(k, time.Second)
+			wantEqual(t, name+": unsent", k.Unsent(1), 0)
+			return 0
+		})
+		wantEqual(t, name+": sent", strings.Count(string(m.Output("/dev/ttyS0")), "x"), 16)
+	}
+}

@@ -22,6 +22,7 @@ type Console struct {
 	changed chan struct{} // closed, and replaced, when text grows or the port ends
 	ended   bool
 	paused  chan struct{} // nil while the port is drained, closed by Resume
+	pace    pace
 	tee     io.Writer
 }
 
@@ -29,6 +30,13 @@ type Console struct {
 type arrival struct {
 	length int
 	at     time.Time
+}
+
+// A pace is how many bytes are taken at a time, and how long it takes; the zero value is as quick as
+// can be.
+type pace struct {
+	bytes int
+	time  time.Duration
 }
 
 // A Match is what Expect found.
@@ -65,13 +73,18 @@ func (c *Console) drain() {
 	buf := make([]byte, 4096)
 	for {
 		c.mu.Lock()
-		paused := c.paused
+		paused, pace := c.paused, c.pace
 		c.mu.Unlock()
 		if paused != nil {
 			<-paused
 			continue
 		}
-		n, err := c.conn.Read(buf)
+		some := buf
+		if pace.bytes > 0 {
+			time.Sleep(pace.time)
+			some = buf[:pace.bytes]
+		}
+		n, err := c.conn.Read(some)
 		c.mu.Lock()
 		c.text = append(c.text, buf[:n]...)
 		c.arrived = append(c.arrived, arrival{len(c.text), time.Now()})
@@ -150,6 +163,14 @@ func (c *Console) Line(within time.Duration) (string, error) {
 func (c *Console) Send(keys string) error {
 	_, err := io.WriteString(c.conn, keys)
 	return err
+}
+
+// Slow takes no more than so many bytes in a time from now on, as a slow line would. See Pause for
+// what is on the way in spite of that.
+func (c *Console) Slow(bytes int, in time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pace = pace{bytes, in}
 }
 
 // Pause stops taking what the machine sends. After a few hundred bytes its serial port is full,

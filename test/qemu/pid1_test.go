@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rebound-init/rebound/test/qemu"
 )
@@ -292,6 +293,33 @@ exec /sbin/reboot
 		g.WantEnd("guest-reset")
 		g.Console(0).Resume()
 	})
+}
+
+// A line that is slower than the machine goes down gets the last words all the same: PID 1 waits
+// until they have been sent, for the kernel throws away what it has not sent. They are more than what
+// is on its way between QEMU and us, and less than what the driver keeps, so that nobody but PID 1
+// waits for the line. QEMU's port for arm64 stops the whole machine until the line takes more.
+func TestLastWordsOnASlowLine(t *testing.T) {
+	const lines = 40
+	g := boot(t, qemu.Machine{}, `
+::once:/bin/sh -c 'echo mark up; read go; exec /sbin/reboot'
+::shutdown:/t/script
+`, fmt.Sprintf(`
+i=0
+while [ $i -lt %d ]; do i=$((i+1)); echo mark the shutdown entry has come to line $i; done
+`, lines))
+	g.Expect("mark up")
+	g.Console(0).Slow(64, 4*time.Millisecond)
+	if err := g.Console(0).Send("\r"); err != nil {
+		g.Fatalf("%v", err)
+	}
+	g.WantEnd("guest-reset")
+	if got := len(marks(g)); got != 1+lines {
+		g.Fatalf("got %d marks, want %d", got, 1+lines)
+	}
+	if !strings.Contains(g.Console(0).Transcript(), "\nRequesting system reboot\n") {
+		g.Fatalf("init's last words are lost")
+	}
 }
 
 // askfirst waits, on every terminal it is given, without a process of its own; Enter starts a

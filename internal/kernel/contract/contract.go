@@ -87,6 +87,7 @@ func Checks() []Check {
 		{Name: "reopen", Run: reopen},
 		{Name: "reopen a high descriptor", Run: reopenHigh},
 		{Name: "terminal", Run: terminal},
+		{Name: "what a terminal has not sent", Run: unsent},
 		{Name: "files", Run: files},
 		{Name: "write at", Run: writeAt},
 		{Name: "remove", Run: remove},
@@ -891,6 +892,33 @@ func terminal(k kernel.Kernel, w World) error {
 	}
 	if f := stat(k, second); len(f) < 5 || f[4] != "0" {
 		return fmt.Errorf("controlling terminal: got %q, want none", f)
+	}
+	return nil
+}
+
+// Nobody reads the terminal, but it is no serial line: what is written has left.
+func unsent(k kernel.Kernel, w World) error {
+	const bad = 77
+	if n := k.Unsent(bad); n != 0 {
+		return fmt.Errorf("Unsent(%d), which is not open: got %d", bad, n)
+	}
+	for _, path := range []string{w.File, "/dev/null", w.Terminal} {
+		if path == "" {
+			continue
+		}
+		fd, err := k.Open(path)
+		if err != nil {
+			return err
+		}
+		if _, err := k.Write(fd, []byte("x\n")); err != nil {
+			return err
+		}
+		if err := until(k, path+" has sent all", func() bool { return k.Unsent(fd) == 0 }); err != nil {
+			return err
+		}
+		if err := k.Close(fd); err != nil {
+			return err
+		}
 	}
 	return nil
 }
