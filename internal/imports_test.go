@@ -184,12 +184,12 @@ func TestArrowsPointOneWay(t *testing.T) {
 	}
 }
 
-// TestWhoChoosesTheKernel: the commands, the scenarios and tests; everybody else takes the one that
+// TestWhoChoosesTheKernel: the commands, the scenarios, what plays failures, and tests; everybody else takes the one that
 // is given.
 func TestWhoChoosesTheKernel(t *testing.T) {
 	chooses := func(room string) bool {
 		for _, prefix := range []string{
-			"cmd/", "internal/actor/", "internal/scenario", "test/", "initramfs/",
+			"cmd/", "internal/actor/", "internal/crash", "internal/scenario", "test/", "initramfs/",
 		} {
 			if strings.HasPrefix(room, prefix) {
 				return true

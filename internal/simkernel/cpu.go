@@ -300,8 +300,11 @@ type Answers struct {
 	Why string
 }
 
-// Answers looks at the CPUs.
+// Answers looks at the CPUs, now or at the end.
 func (m *Machine) Answers() Answers {
+	if m.ended {
+		return m.answers
+	}
 	a := Answers{Processes: m.aCPUIsFree()}
 	var why []string
 	for i := range m.cpus {

@@ -178,6 +178,7 @@ type Machine struct {
 	rest    End
 	ended   bool
 	end     End
+	answers Answers // at the end
 }
 
 // New makes a machine. The maps of the configuration are only read.
@@ -388,6 +389,7 @@ func (m *Machine) over(e End) {
 		e.Then = then
 	}
 	e.At = m.now
+	m.answers = m.Answers()
 	m.ended, m.end = true, e
 }
 

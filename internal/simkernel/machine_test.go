@@ -132,7 +132,9 @@ func TestExit(t *testing.T) {
 	end = m.Boot(exit)
 	const text = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300"
 	wantEqual(t, "end of a machine", end, End{How: Exited, Status: 3 << 8, Text: text, Then: Hung})
-	wantEqual(t, "log", m.Log()[0], LogLine{Text: text, Kernel: true, By: "panic: pr_emerg"})
+	wantEqual(t, "log", m.Log()[0], LogLine{
+		Text: text, Kernel: true, By: "panic: pr_emerg", Shown: true,
+	})
 }
 
 func TestStuck(t *testing.T) {

@@ -156,6 +156,7 @@ type deathState struct {
 	blinks         int
 	function       []string // what the kernel is in, for who wants to know who says a line
 	stopsSent      bool     // crash_smp_send_stop, once
+	rival          *rival   // who is about to panic, too
 }
 
 // panicRun is a run of panic().
@@ -187,6 +188,7 @@ func (m *Machine) panic(x *context, format string, args ...any) {
 	for _, s := range p.steps {
 		out := m.in(string(s))
 		m.panicStep(r, s)
+		m.rivalPanics(r, s)
 		out()
 		if x.over(m) {
 			return

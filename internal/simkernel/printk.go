@@ -19,6 +19,8 @@ type LogLine struct {
 	// By is which function of the kernel has said it, from the outermost on, if it died of
 	// that.
 	By string
+	// Shown says that it stood on the console when it was said: its level was low enough.
+	Shown bool
 }
 
 // String is the line as dmesg(1) shows it.
@@ -74,7 +76,10 @@ const (
 
 // printk is a line of the kernel's own.
 func (m *Machine) printk(level kernel.Level, text string) {
-	m.emit(record{LogLine: LogLine{m.now, level, text, true, m.function()}, level: level})
+	m.emit(record{
+		LogLine: LogLine{At: m.now, Level: level, Text: text, Kernel: true, By: m.function()},
+		level:   level,
+	})
 }
 
 // Log is the seam's. As by internal/linux, the limit of /dev/kmsg is off, and the kernel is told a
@@ -109,6 +114,7 @@ func (m *Machine) emit(r record) {
 	if size == 0 {
 		size = ringSize
 	}
+	r.Shown = int(r.level) < g.levels[0] || g.ignore
 	g.records = append(g.records, r)
 	g.bytes += r.takes()
 	for g.bytes > size || len(g.records)-g.head > size/ringPerText {
@@ -121,7 +127,7 @@ func (m *Machine) emit(r record) {
 		g.records = append(g.records[:0], g.records[g.head:]...)
 		g.head = 0
 	}
-	if int(r.level) < g.levels[0] || g.ignore {
+	if r.Shown {
 		m.onConsole(r)
 	}
 	for _, reader := range g.readers {

@@ -748,8 +748,8 @@ var knobStatements = []statement{
 			wantEqual(t, text, m.reboot.cpu, want)
 		}
 		m := New(Config{Cmdline: "reboot=s9"})
-		wantEqual(t, "line", m.Log()[0], LogLine{Level: 3, Kernel: true, Text: "reboot: Ignoring the CPU number in " +
-			"reboot= option. CPU 9 exceeds possible cpu number 1"})
+		wantEqual(t, "line", m.Log()[0], LogLine{Level: 3, Kernel: true, Shown: true, Text: "reboot: " +
+			"Ignoring the CPU number in reboot= option. CPU 9 exceeds possible cpu number 1"})
 		old := New(Config{Cmdline: "reboot=s9", Kernel: "linux-4.19-x86_64"})
 		wantEqual(t, "in 4.19", old.reboot.cpu, 9)
 	}},

@@ -27,6 +27,7 @@ func (m *Machine) sysrqTrigger(text string) kernel.Errno {
 	if text == "" {
 		return 0
 	}
+	defer m.in("__handle_sysrq")()
 	key := text[0]
 	levels := &m.ring.levels
 	// The header is always seen.
@@ -51,7 +52,7 @@ func (m *Machine) sysrqTrigger(text string) kernel.Errno {
 		m.reboot.words = End{Text: "sysrq: " + action}
 		m.emergencyRestart()
 	case 'c':
-		m.panic(m.here(m.current), "sysrq triggered crash")
+		m.panic(m.here(m.caller()), "sysrq triggered crash")
 	case 'o':
 		m.queue(m.kernelPowerOff(), nil) // kernel/power/poweroff.c
 	case 'e', 'i':

@@ -1,0 +1,139 @@
+// Package crash plays one failure of a kernel on a model machine, and tells what the console shows,
+// what ends the machine, when it is back, and what is left to find out why.
+//
+// A failure has a name, and so has every setting; Failures and Settings list them. All is virtual
+// time, and the same Spec always gives the same Report.
+package crash
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/simkernel"
+)
+
+// Spec says what to play. The zero value is the panic of a machine with one CPU, on the first of
+// simkernel.Kernels, with nothing set.
+type Spec struct {
+	// Kernel is the profile: one of simkernel.Kernels.
+	Kernel string
+	// CPUs is how many the machine has: from 1 to MaxCPUs, and 1 if it is zero.
+	CPUs int
+	// Settings are sysctls, parameters of modules and words of the kernel's command line.
+	Settings []Setting
+	// Cmdline is put on the kernel's command line behind the settings, as it is.
+	Cmdline string
+	// Failure is the name of one of Failures: "panic" if it is empty.
+	Failure string
+	// Seed draws what chance decides. With 0 there is no chance.
+	Seed uint64
+}
+
+// MaxCPUs is how many CPUs a machine may have here.
+const MaxCPUs = 64
+
+// Report is what a play has left.
+type Report struct {
+	// Lines are those of the kernel log, whether or not they came to the console.
+	Lines []Line `json:"lines"`
+	// At is when the kernel was made to fail, since boot.
+	At      time.Duration `json:"at"`
+	Verdict Verdict       `json:"verdict"`
+}
+
+// Line is a line of the kernel log.
+type Line struct {
+	// At is when, since boot.
+	At    time.Duration `json:"at"`
+	Level kernel.Level  `json:"level"`
+	// OnConsole says that its level was low enough for the console when it was said.
+	OnConsole bool   `json:"on_console"`
+	Text      string `json:"text"`
+	// By is which functions and steps of the kernel have said it, from the outermost on. It
+	// is empty for a line that no failure has led to.
+	By string `json:"by,omitempty"`
+}
+
+// failsAt is when the kernel fails, where it can be chosen.
+const failsAt = time.Second
+
+// patience is for how long a machine that has survived is watched.
+const patience = time.Hour
+
+// Play plays a failure. The error says what is wrong with the Spec.
+func Play(spec Spec) (*Report, error) {
+	p, err := prepare(spec)
+	if err != nil {
+		return nil, err
+	}
+	m := simkernel.New(p.cfg)
+	p.failure.plan(p, m)
+	end := m.Boot(p.pid1)
+	r := &Report{At: p.at}
+	for _, l := range m.Log() {
+		r.Lines = append(r.Lines, Line{
+			At: l.At, Level: l.Level, OnConsole: l.Shown, Text: l.Text, By: l.By,
+		})
+	}
+	r.Verdict = p.judge(m, end, r)
+	return r, nil
+}
+
+// play is one play.
+type play struct {
+	failure *failure
+	cfg     simkernel.Config
+	at      time.Duration
+	// pid1 is what runs as PID 1.
+	pid1 func(kernel.Kernel) int
+}
+
+// prepare checks what is asked for.
+func prepare(spec Spec) (*play, error) {
+	if spec.Kernel == "" {
+		spec.Kernel = simkernel.Kernels()[0]
+	}
+	if spec.Failure == "" {
+		spec.Failure = "panic"
+	}
+	if spec.CPUs == 0 {
+		spec.CPUs = 1
+	}
+	k, err := kernelNamed(spec.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	f, err := failureNamed(spec.Failure)
+	if err != nil {
+		return nil, err
+	}
+	if why := f.lacks(k); why != "" {
+		return nil, fmt.Errorf("%s has no failure %q: %s", k.name, f.Name, why)
+	}
+	if spec.CPUs < 1 || spec.CPUs > MaxCPUs {
+		return nil, fmt.Errorf("%d CPUs: expected a number from 1 to %d", spec.CPUs, MaxCPUs)
+	}
+	p := &play{failure: f, at: failsAt, pid1: idle}
+	p.cfg = simkernel.Config{
+		Kernel: k.name, Seed: spec.Seed, MagicSysrq: true,
+		Reboot:   simkernel.RebootConfig{CPUs: spec.CPUs},
+		Firmware: simkernel.Firmware{ACPI: k.arch == x86},
+		Dirs:     []string{"/proc", "/sys", "/dev"},
+	}
+	for _, s := range spec.Settings {
+		if err := p.set(k, s); err != nil {
+			return nil, err
+		}
+	}
+	p.word(spec.Cmdline)
+	p.cfg.Until = p.at + patience + p.waits()
+	return p, nil
+}
+
+// idle is a PID 1 that does nothing.
+func idle(k kernel.Kernel) int {
+	for {
+		k.Next(kernel.Never)
+	}
+}

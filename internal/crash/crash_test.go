@@ -1,0 +1,223 @@
+package crash
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/simkernel"
+)
+
+// played plays what must be playable.
+func played(t *testing.T, spec Spec) *Report {
+	t.Helper()
+	r, err := Play(spec)
+	if err != nil {
+		t.Fatalf("%+v: %v", spec, err)
+	}
+	return r
+}
+
+func set(t *testing.T, words ...string) []Setting {
+	t.Helper()
+	var all []Setting
+	for _, w := range words {
+		s, err := ParseSetting(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// says reports whether a line of the log begins so.
+func (r *Report) says(text string) bool {
+	return slices.ContainsFunc(r.Lines, func(l Line) bool { return strings.HasPrefix(l.Text, text) })
+}
+
+func TestVerdicts(t *testing.T) {
+	const never = time.Duration(Never)
+	for _, test := range []struct {
+		failure, kernel string
+		cpus            int
+		set             []string
+		ending          Ending
+		cause           string
+		back            time.Duration
+	}{
+		{"panic", "", 1, nil, Hung, "Kernel panic - not syncing: a driver", never},
+		{
+			"panic", "", 1, []string{"panic=5"}, Restarted,
+			"Kernel panic - not syncing: a driver", 6 * time.Second,
+		},
+		{"panic", "", 1, []string{"panic=-1"}, Restarted, "Kernel panic", time.Second},
+		{"panic", "", 1, []string{"kernel.panic=2147484"}, Restarted, "Kernel panic", time.Second},
+		{"panic", "linux-2.6.24-i386", 1, []string{"panic=-1"}, Hung, "Kernel panic", never},
+		{"sysrq-c", "", 2, nil, Hung, "Kernel panic - not syncing: sysrq triggered crash", never},
+		{"sysrq-b", "", 2, nil, Restarted, "sysrq: Resetting", time.Second},
+		{
+			"init-death", "linux-6.1-arm64", 1, []string{"kernel/panic=1"}, Restarted,
+			"Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100",
+			2 * time.Second,
+		},
+		{"double-panic", "", 1, []string{"panic=1"}, Restarted, "Kernel panic", 2 * time.Second},
+		// The loser is deaf, so that the winner needs a second and an NMI to stop it.
+		{"double-panic", "", 2, []string{"panic=1"}, Restarted, "Kernel panic", 3 * time.Second},
+		{
+			"double-panic", "linux-2.6.24-i386", 2, []string{"panic=1"}, Restarted, "Kernel panic",
+			2 * time.Second,
+		},
+	} {
+		r := played(t, Spec{
+			Kernel: test.kernel, CPUs: test.cpus, Settings: set(t, test.set...),
+			Failure: test.failure,
+		})
+		v := r.Verdict
+		back := time.Duration(v.Back)
+		if v.Ending != test.ending || !strings.HasPrefix(v.Cause, test.cause) ||
+			back < test.back || test.back != never && back > test.back+time.Second/2 {
+			t.Errorf("%+v:\ngot %+v", test, v)
+		}
+		if (v.Ending == Hung) != (v.Answers != nil) || len(v.Evidence) == 0 {
+			t.Errorf("%+v:\ngot %+v", test, v)
+		}
+	}
+}
+
+func TestDoublePanicSays(t *testing.T) {
+	one := played(t, Spec{Failure: "double-panic"})
+	if !one.says("Kernel panic - not syncing: another driver has, too") {
+		t.Errorf("got %+v", one.Lines)
+	}
+	two := played(t, Spec{Failure: "double-panic", CPUs: 2})
+	if two.says("Kernel panic - not syncing: another driver has, too") ||
+		!two.says("Shutting down cpus with NMI") {
+		t.Errorf("got %+v", two.Lines)
+	}
+}
+
+// TestAnswers: after a panic an x86 machine is deaf, and an ARM's takes interrupts; no process runs on
+// either.
+func TestAnswers(t *testing.T) {
+	for kernel, interrupts := range map[string]bool{"linux-6.1-x86_64": false, "linux-6.1-arm64": true} {
+		for _, cpus := range []int{1, 2} {
+			r := played(t, Spec{Kernel: kernel, CPUs: cpus})
+			if a := r.Verdict.Answers; a.Interrupts != interrupts || a.Processes {
+				t.Errorf("%s with %d CPUs: got %+v", kernel, cpus, a)
+			}
+		}
+	}
+}
+
+// TestQuiet: the lines of a panic come to the console whatever its level, and what is said before
+// panic() makes it verbose does not.
+func TestQuiet(t *testing.T) {
+	r := played(t, Spec{Failure: "sysrq-c", Settings: set(t, "quiet")})
+	for _, l := range r.Lines {
+		if l.By == "" || !l.OnConsole {
+			t.Errorf("got %+v", l)
+		}
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	for _, test := range []struct {
+		spec Spec
+		want string
+	}{
+		{Spec{Failure: "painc"}, `unknown failure "painc": did you mean "panic"?`},
+		{Spec{Kernel: "linux-6.1-x86-64"}, `unknown kernel "linux-6.1-x86-64": did you mean "linux-6.1-x86_64"?`},
+		{Spec{CPUs: -1}, "-1 CPUs: expected a number from 1 to 64"},
+		{Spec{CPUs: 65}, "65 CPUs: expected a number from 1 to 64"},
+		{
+			Spec{Settings: []Setting{{"panic_on_oop", "1"}}},
+			`unknown setting "panic_on_oop": did you mean "panic_on_oops"?`,
+		},
+		{
+			Spec{Settings: []Setting{{"panic_on_warn", "2"}}},
+			"panic_on_warn=2: expected a number from 0 to 1",
+		},
+		{
+			Spec{Settings: []Setting{{"panic", "much"}}},
+			"panic=much: expected a number from -2147483648 to 2147483647",
+		},
+		{Spec{Settings: []Setting{{"panic", ""}}}, "panic=: expected a number from"},
+		{
+			Spec{Settings: []Setting{{"crash_kexec_post_notifiers", "maybe"}}},
+			"crash_kexec_post_notifiers=maybe: expected Y or N",
+		},
+		{Spec{Settings: []Setting{{"oops", "1"}}}, "oops=1: expected panic"},
+		{Spec{Settings: []Setting{{"quiet", "1"}}}, "quiet=1: expected quiet without a value"},
+		{Spec{Settings: []Setting{{"panic", "1 2"}}}, `panic="1 2": expected a value without blanks`},
+		{
+			Spec{Kernel: "linux-4.19-x86_64", Settings: []Setting{{"warn_limit", "1"}}},
+			"linux-4.19-x86_64 has no setting kernel.warn_limit: it needs Linux 5.10 or later",
+		},
+		{
+			Spec{Kernel: "linux-6.1-arm64", Settings: []Setting{{"unknown_nmi_panic", "1"}}},
+			"linux-6.1-arm64 has no setting kernel.unknown_nmi_panic: only x86 has it",
+		},
+	} {
+		_, err := Play(test.spec)
+		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%+v:\ngot  %v\nwant %s", test.spec, err, test.want)
+		}
+	}
+	for _, text := range []string{"", "panic", "=1"} {
+		if _, err := ParseSetting(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
+
+// TestSettingsAreTaken: each name of the list can be set, by each of its spellings.
+func TestSettingsAreTaken(t *testing.T) {
+	k, err := kernelNamed("linux-6.12-x86_64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range spellings() {
+		taken := false
+		for _, value := range []string{"", "1", "400", "panic", "warm", "Y", "on"} {
+			taken = taken || (&play{}).set(k, Setting{name, value}) == nil
+		}
+		if !taken {
+			t.Errorf("%s takes nothing", name)
+		}
+	}
+	for name := range came {
+		if !slices.Contains(Settings(), name) {
+			t.Errorf("no setting %s", name)
+		}
+	}
+}
+
+// TestEachFailure plays each on each profile that knows it: twice the same.
+func TestEachFailure(t *testing.T) {
+	for _, f := range Failures() {
+		if f.Means == "" || f.Caused == "" || len(f.Kernels) == 0 {
+			t.Errorf("%+v: something is empty", f)
+		}
+		for _, name := range simkernel.Kernels() {
+			for _, cpus := range []int{1, 4} {
+				spec := Spec{Kernel: name, CPUs: cpus, Failure: f.Name, Seed: 1}
+				r, err := Play(spec)
+				if known := slices.Contains(f.Kernels, name); known != (err == nil) {
+					t.Errorf("%s on %s: %v", f.Name, name, err)
+				}
+				if err != nil {
+					continue
+				}
+				if again := played(t, spec); !reflect.DeepEqual(r, again) {
+					t.Errorf("%s on %s: two plays differ:\n%+v\n%+v", f.Name, name, r, again)
+				}
+				if r.Verdict.Ending != Survived && r.Verdict.Cause == "" {
+					t.Errorf("%s on %s: no cause: %+v", f.Name, name, r.Verdict)
+				}
+			}
+		}
+	}
+}

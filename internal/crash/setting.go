@@ -1,0 +1,204 @@
+package crash
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/simkernel"
+)
+
+// Setting is a setting of the kernel with its value: a sysctl with or without "kernel." before its
+// name, a parameter of a module, or a word of the kernel's command line.
+type Setting struct{ Name, Value string }
+
+// ParseSetting reads NAME=VALUE, or NAME where that says all.
+func ParseSetting(text string) (Setting, error) {
+	name, value, given := strings.Cut(text, "=")
+	if w, ok := findBootWord(name); ok && w.alone && !given {
+		return Setting{Name: name}, nil
+	}
+	if name == "" || !given {
+		return Setting{}, fmt.Errorf("%q: expected NAME=VALUE", text)
+	}
+	return Setting{name, value}, nil
+}
+
+// bootWord is a word of the kernel's command line that is neither a sysctl nor a parameter.
+type bootWord struct {
+	name string
+	// alone says that it has no value, values are those that it may have: any if there are
+	// none.
+	alone  bool
+	values []string
+	since  version
+	does   string
+}
+
+var bootWords = []bootWord{
+	{name: "debug", alone: true, does: "show all lines on the console"},
+	{name: "ignore_loglevel", alone: true, since: v(2, 6, 20), does: "show all lines on the console"},
+	{
+		name: "loglevel", values: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8"},
+		does: "show lines below this level on the console",
+	},
+	{name: "nokaslr", alone: true, since: v(3, 14, 0), does: "let the kernel be where it was linked"},
+	{name: "oops", values: []string{"panic"}, since: v(2, 6, 31), does: "panic_on_oops"},
+	{
+		name: "printk.devkmsg", values: []string{"on", "off", "ratelimit"}, since: v(4, 9, 0),
+		does: "how much programs may say in the kernel log",
+	},
+	{name: "quiet", alone: true, does: "show only lines that matter on the console"},
+	{name: "reboot", does: "how to restart: force, warm, acpi, triple, panic_warm ..."},
+}
+
+func findBootWord(name string) (*bootWord, bool) {
+	for i := range bootWords {
+		if bootWords[i].name == name {
+			return &bootWords[i], true
+		}
+	}
+	return nil, false
+}
+
+// came are the versions that brought a setting, where a profile may be older. What is older than
+// all of them is left out (the kernel's own tags, by the name of the variable).
+var came = map[string]version{
+	"crash_kexec_post_notifiers":           v(3, 16, 0),
+	"kernel.hardlockup_all_cpu_backtrace":  v(4, 4, 0),
+	"kernel.hardlockup_panic":              v(4, 5, 0),
+	"kernel.hung_task_all_cpu_backtrace":   v(5, 9, 0),
+	"kernel.hung_task_check_count":         v(2, 6, 30),
+	"kernel.hung_task_check_interval_secs": v(4, 19, 0),
+	"kernel.hung_task_panic":               v(2, 6, 30),
+	"kernel.hung_task_timeout_secs":        v(2, 6, 30),
+	"kernel.hung_task_warnings":            v(2, 6, 30),
+	"kernel.kexec_load_disabled":           v(3, 14, 0),
+	"kernel.max_rcu_stall_to_panic":        v(5, 11, 0),
+	"kernel.oops_all_cpu_backtrace":        v(5, 9, 0),
+	"kernel.oops_limit":                    v(5, 10, 0), // 6.2, and in 6.1.8 and 5.10.165
+	"kernel.panic_on_io_nmi":               v(2, 6, 32),
+	"kernel.panic_on_rcu_stall":            v(4, 8, 0),
+	"kernel.panic_on_unrecovered_nmi":      v(2, 6, 19),
+	"kernel.panic_on_warn":                 v(3, 19, 0),
+	"kernel.panic_print":                   v(5, 0, 0),
+	"kernel.printk_delay":                  v(2, 6, 33),
+	"kernel.soft_watchdog":                 v(4, 1, 0),
+	"kernel.softlockup_all_cpu_backtrace":  v(3, 16, 0),
+	"kernel.softlockup_panic":              v(2, 6, 27),
+	"kernel.warn_limit":                    v(5, 10, 0), // as oops_limit
+	"kernel.watchdog":                      v(2, 6, 38),
+	"kernel.watchdog_thresh":               v(2, 6, 38),
+	"printk.always_kmsg_dump":              v(3, 6, 0),
+	"vm.panic_on_oom":                      v(2, 6, 18),
+}
+
+// only are the settings of one architecture.
+var only = map[string]arch{
+	"kernel.panic_on_io_nmi":          x86,
+	"kernel.panic_on_unrecovered_nmi": x86,
+	"kernel.unknown_nmi_panic":        x86,
+}
+
+// Settings are the names of all settings, in order.
+func Settings() []string {
+	names := slices.Concat(simkernel.Sysctls(), simkernel.Parameters())
+	for _, w := range bootWords {
+		names = append(names, w.name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// word adds words to the kernel's command line.
+func (p *play) word(text string) {
+	if text != "" {
+		p.cfg.Cmdline = strings.TrimSpace(p.cfg.Cmdline + " " + text)
+	}
+}
+
+// set makes a setting, for a kernel that knows it.
+func (p *play) set(k *profile, s Setting) error {
+	if strings.ContainsAny(s.Value, " \t\n\"") {
+		return fmt.Errorf("%s=%q: expected a value without blanks and quotation marks", s.Name, s.Value)
+	}
+	if w, ok := findBootWord(s.Name); ok {
+		return p.setWord(k, w, s)
+	}
+	sysctls := simkernel.Sysctls()
+	dotted := strings.ReplaceAll(s.Name, "/", ".")
+	name := dotted
+	if !slices.Contains(sysctls, name) {
+		name = "kernel." + dotted
+	}
+	var err error
+	word := "sysctl." + name + "=" + s.Value
+	switch {
+	case slices.Contains(sysctls, name):
+		err = simkernel.CheckSysctl(name, s.Value)
+	case slices.Contains(simkernel.Parameters(), dotted):
+		name = dotted
+		err, word = simkernel.CheckParameter(name, s.Value), name+"="+s.Value
+	default:
+		return unknown("setting", s.Name, spellings())
+	}
+	if from := came[name]; k.is < from {
+		return fmt.Errorf("%s has no setting %s: it needs Linux %v or later", k.name, name, from)
+	}
+	if on := only[name]; on != "" && k.arch != on {
+		return fmt.Errorf("%s has no setting %s: only %s has it", k.name, name, on)
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%s: %w", s.Name, s.Value, err)
+	}
+	p.word(word)
+	return nil
+}
+
+// spellings are all names that a setting may be called by.
+func spellings() []string {
+	names := Settings()
+	for _, n := range names {
+		if short, ok := strings.CutPrefix(n, "kernel."); ok {
+			names = append(names, short)
+		}
+	}
+	return names
+}
+
+func (p *play) setWord(k *profile, w *bootWord, s Setting) error {
+	switch {
+	case k.is < w.since:
+		return fmt.Errorf("%s has no setting %s: it needs Linux %v or later", k.name, w.name, w.since)
+	case w.alone && s.Value != "":
+		return fmt.Errorf("%s=%s: expected %s without a value", s.Name, s.Value, s.Name)
+	case len(w.values) > 0 && !slices.Contains(w.values, s.Value):
+		return fmt.Errorf("%s=%s: expected %s", s.Name, s.Value, strings.Join(w.values, ", "))
+	}
+	if w.name == "nokaslr" {
+		p.cfg.Panic.NoKASLR = true
+	}
+	if w.alone {
+		p.word(w.name)
+	} else {
+		p.word(w.name + "=" + s.Value)
+	}
+	return nil
+}
+
+// waits is how long the settings let a kernel wait before it restarts, at most.
+func (p *play) waits() time.Duration {
+	const longest = (1<<31 - 1) * time.Millisecond // the loop counts them in an int
+	for word := range strings.FieldsSeq(p.cfg.Cmdline) {
+		name, value, _ := strings.Cut(word, "=")
+		if name != "panic" && name != "sysctl.kernel.panic" {
+			continue
+		}
+		if n, err := strconv.ParseInt(value, 0, 32); err == nil && n > 0 {
+			return min(time.Duration(n)*time.Second, longest)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,189 @@
+package crash
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/simkernel"
+)
+
+// Ending is what has become of a machine whose kernel failed.
+type Ending uint8
+
+// The endings.
+const (
+	// Survived: the kernel goes on, and so does PID 1.
+	Survived Ending = iota
+	// Restarted: the kernel, or its firmware, has restarted the machine.
+	Restarted
+	// Rescued: a watchdog has reset it.
+	Rescued
+	// Captured: the crash kernel has taken over.
+	Captured
+	// Off: it is off.
+	Off
+	// Halted: somebody has asked for that.
+	Halted
+	// Hung: it does nothing more.
+	Hung
+)
+
+// String is the ending in a word or two.
+func (e Ending) String() string {
+	return [...]string{
+		"survived", "restart", "watchdog", "crash kernel", "power-off", "halt", "nothing: it hangs",
+	}[e]
+}
+
+// MarshalText is the ending in JSON.
+func (e Ending) MarshalText() ([]byte, error) {
+	return []byte([...]string{
+		"survived", "restarted", "rescued", "captured", "off", "halted", "hung",
+	}[e]), nil
+}
+
+// Verdict is what came of a failure.
+type Verdict struct {
+	// Cause is the kernel's last word on why it died: empty if it has not.
+	Cause string `json:"cause,omitempty"`
+	// Ending is what has become of the machine, and At when, since boot.
+	Ending Ending        `json:"ending"`
+	At     time.Duration `json:"ended_at"`
+	// Watchdog is the name of the one that has reset it.
+	Watchdog string `json:"watchdog,omitempty"`
+	// Answers is what a machine still answers that hangs.
+	Answers *simkernel.Answers `json:"answers,omitempty"`
+	// Back is when the next kernel starts, since the boot of the one that failed: Never if
+	// it does not without somebody's hand.
+	Back Span `json:"back"`
+	// Evidence is what is left to find out why.
+	Evidence []Evidence `json:"evidence"`
+}
+
+// Span is a time, or never.
+type Span time.Duration
+
+// Never is the time that does not come.
+const Never = Span(kernel.Never)
+
+// String is the time for people.
+func (s Span) String() string {
+	if s == Never {
+		return "never"
+	}
+	return time.Duration(s).String()
+}
+
+// MarshalJSON is nanoseconds, or null for never.
+func (s Span) MarshalJSON() ([]byte, error) {
+	if s == Never {
+		return []byte("null"), nil
+	}
+	return json.Marshal(int64(s))
+}
+
+// Evidence is something that is left.
+type Evidence struct {
+	// Where is the place: "console", "pstore", "vmcore", "watchdog".
+	Where string `json:"where"`
+	// What is there.
+	What string `json:"what"`
+}
+
+// judge says what came of it.
+func (p *play) judge(m *simkernel.Machine, end simkernel.End, r *Report) Verdict {
+	how := end.Then
+	if how == 0 {
+		how = end.How
+	}
+	v := Verdict{Cause: cause(end), Ending: ending(how, end), At: end.At, Back: Never}
+	if v.Ending == Hung {
+		a := m.Answers()
+		v.Answers = &a
+	}
+	if n := shownSince(r); n > 0 {
+		v.Evidence = append(v.Evidence, Evidence{"console", count(n, "line")})
+	}
+	if v.Ending == Survived || v.Ending == Hung {
+		return v
+	}
+	if next, err := m.NextBoot(simkernel.PowerOn{}); err == nil {
+		v.Back = Span(end.At + p.cfg.Firmware.ResetTime)
+		v.Evidence = append(v.Evidence, p.left(next)...)
+	}
+	return v
+}
+
+// cause is why a kernel died.
+func cause(end simkernel.End) string {
+	switch end.How {
+	case simkernel.Stuck, simkernel.TimedOut:
+		return "" // it has not
+	default:
+		return end.Text
+	}
+}
+
+// ending is what has become of the machine.
+func ending(how simkernel.How, end simkernel.End) Ending {
+	switch how {
+	case simkernel.Restarted, simkernel.ResetByHand:
+		return Restarted
+	case simkernel.ResetByWatchdog:
+		return Rescued
+	case simkernel.Kexeced:
+		return Captured
+	case simkernel.PoweredOff, simkernel.LostPower:
+		return Off
+	case simkernel.Halted:
+		return Halted
+	case simkernel.Stuck, simkernel.TimedOut:
+		if end.Then == 0 {
+			return Survived // it waits, and nothing more is to happen
+		}
+	default:
+	}
+	return Hung
+}
+
+// left is what the next boot of the machine finds.
+func (p *play) left(next *simkernel.Machine) []Evidence {
+	var found []Evidence
+	if status := next.Persistent().BootStatus; status != 0 {
+		found = append(found, Evidence{"watchdog", fmt.Sprintf("bootstatus %#x", status)})
+	}
+	return found
+}
+
+// shownSince is how many lines have come to the console since the failure.
+func shownSince(r *Report) int {
+	n := 0
+	for _, l := range r.Lines {
+		if l.OnConsole && l.At >= r.At {
+			n++
+		}
+	}
+	return n
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// List is all evidence in a line.
+func (v *Verdict) List() string {
+	if len(v.Evidence) == 0 {
+		return "none"
+	}
+	parts := make([]string, len(v.Evidence))
+	for i, e := range v.Evidence {
+		parts[i] = e.Where + " (" + e.What + ")"
+	}
+	return strings.Join(parts, ", ")
+}
