@@ -15,7 +15,7 @@ func first(d Death) string {
 	return d.Lines[0].Text
 }
 
-// TestWords: which words the kernel dies with.
+// TestWords: which words the kernel dies with [Kernel 4.20 to 4.25].
 func TestWords(t *testing.T) {
 	const kernelAddress = 0xffff_8000_1234_5678
 	all := []Version{Linux510, Linux61, Linux72}
@@ -80,7 +80,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestPath: which functions have decided.
+// TestPath: which functions have decided [Kernel 4.19].
 func TestPath(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -99,7 +99,7 @@ func TestPath(t *testing.T) {
 }
 
 // TestErr: the number that die() prints. 5.10 takes the sign of the register for a number's where
-// arm64_notify_die is in between.
+// arm64_notify_die is in between [Kernel 4.34, 4.35].
 func TestErr(t *testing.T) {
 	for _, c := range []struct {
 		version Version
@@ -125,7 +125,7 @@ func TestErr(t *testing.T) {
 	equal(t, "panic", InInterrupt("Oops"), "Oops: Fatal exception in interrupt")
 }
 
-// TestSignals: what a program is sent.
+// TestSignals: what a program is sent [Kernel 4.26].
 func TestSignals(t *testing.T) {
 	low := func(iss uint32) ESR { return New(DAbortLower, true, iss, 0) }
 	for _, c := range []struct {
@@ -159,7 +159,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestUserESR: a program learns nothing of the kernel's tables.
+// TestUserESR: a program learns nothing of the kernel's tables [Kernel 4.27].
 func TestUserESR(t *testing.T) {
 	for _, c := range []struct {
 		esr  ESR
@@ -175,7 +175,7 @@ func TestUserESR(t *testing.T) {
 	}
 }
 
-// TestLevels: who has said each line, and how loud.
+// TestLevels: who has said each line, and how loud [Kernel 4.28].
 func TestLevels(t *testing.T) {
 	d := Linux61.MemAbort(Access{ESR: 0x96000046, FAR: 0x30})
 	var from []string

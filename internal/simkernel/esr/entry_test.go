@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestEveryClassInTheKernel sends all 64 classes to the kernel's own synchronous vector.
+// TestEveryClassInTheKernel sends all 64 classes to the kernel's own synchronous vector
+// [Kernel 4.10 to 4.13].
 func TestEveryClassInTheKernel(t *testing.T) {
 	abort := Route{"el1_abort", "do_mem_abort", Fate{Kind: Aborts}}
 	pc := Route{"el1_pc", "do_sp_pc_abort", Fate{
@@ -53,7 +54,7 @@ func TestEveryClassInTheKernel(t *testing.T) {
 }
 
 // TestEveryClassOfAProgram sends them to the vectors of programs: none takes the kernel down, but by
-// what do_mem_abort and the debug exceptions have to say.
+// what do_mem_abort and the debug exceptions have to say [Kernel 4.15, 4.16].
 func TestEveryClassOfAProgram(t *testing.T) {
 	entries := map[Source]map[Class]string{
 		User: {
@@ -126,7 +127,7 @@ func TestCallees(t *testing.T) {
 	}
 }
 
-// TestVectors goes through all sixteen.
+// TestVectors goes through all sixteen [Kernel 4.9, 4.14].
 func TestVectors(t *testing.T) {
 	type row struct {
 		name    string
@@ -164,7 +165,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestDebug: what the kernel makes of debug exceptions of its own, if nobody debugs it.
+// TestDebug: what the kernel makes of debug exceptions of its own, if nobody debugs it
+// [Kernel 4.39 to 4.41].
 func TestDebug(t *testing.T) {
 	const (
 		step = "Unexpected kernel single-step exception at EL1"
@@ -211,7 +213,7 @@ func TestDebug(t *testing.T) {
 	}
 }
 
-// TestUnexpected: the words for what must not come.
+// TestUnexpected: the words for what must not come [Kernel 4.13, 4.14].
 func TestUnexpected(t *testing.T) {
 	e := New(SPAlign, true, 0, 0)
 	for _, c := range []struct {

@@ -2,7 +2,8 @@
 // ESR_ELx, what each version of the kernel does about it, and the text in which it says so.
 //
 // It knows no machine. What the registers do not tell, as whether memory is mapped, is told to it;
-// what is to be done, as dying, is its answer. What differs between versions is data, see [Version].
+// what is to be done, as dying, is its answer. What differs between versions is data, see [Version]. The facts are
+// [Kernel 4.1 to 4.44].
 package esr
 
 // An ESR is the exception syndrome register, ESR_ELx (arch/arm64/include/asm/esr.h).
@@ -32,12 +33,22 @@ func New(c Class, il bool, iss, iss2 uint32) ESR {
 // EC is the exception class: what has happened.
 func (e ESR) EC() Class { return Class(e >> ecShift & ecMask) }
 
-// IL is the length of the instruction that trapped: 32 bits if set, else 16.
-//
-// It is set by definition for an SError, an instruction abort, an alignment fault of PC or SP, a data
-// abort without ISV, an illegal execution state, an unknown reason, and for debugging but for BKPT.
-// So it does not prove that an instruction of 32 bits was executed.
+// IL is the length of the instruction that trapped: 32 bits if set, else 16. It may be set by
+// definition, see TellsLength.
 func (e ESR) IL() bool { return e&ilBit != 0 }
+
+// TellsLength reports whether IL says how long an instruction was. Where there is none that trapped, or
+// nothing is known of it, IL is set by definition (Arm ARM, ESR_EL1).
+func (e ESR) TellsLength() bool {
+	switch e.EC() {
+	case Unknown, Illegal, IAbort, IAbortLower, PCAlign, SPAlign, SError,
+		Break, BreakLower, Step, StepLower, Watch, WatchLower, Vector32:
+		return false
+	case DAbort, DAbortLower:
+		return e.Abort().ISV
+	}
+	return true
+}
 
 // ISS is the instruction specific syndrome. What it means depends on the class.
 func (e ESR) ISS() uint32 { return uint32(e & issMask) }

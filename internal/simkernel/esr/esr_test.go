@@ -28,7 +28,7 @@ func equalLines(t *testing.T, what string, got []Line, want ...string) {
 	}
 }
 
-// TestFields takes registers apart and puts them together again.
+// TestFields takes registers apart and puts them together again [Kernel 4.1].
 func TestFields(t *testing.T) {
 	for _, c := range []struct {
 		esr  ESR
@@ -59,7 +59,33 @@ func TestFields(t *testing.T) {
 	equal(t, "ISS2 of bits above ISS2", ESR(0xff<<56).ISS2(), 0)
 }
 
-// TestAbortFields sets each bit of an abort's syndrome alone.
+// TestLength: a data abort that took an instruction of 16 bits can say 32 [Kernel 4.4].
+func TestLength(t *testing.T) {
+	tells := map[Class]bool{
+		Unknown: false, Illegal: false, IAbort: false, IAbortLower: false, PCAlign: false,
+		SPAlign: false, SError: false, Break: false, Step: false, Watch: false, BreakLower: false,
+		StepLower: false, WatchLower: false, Vector32: false, DAbort: false, DAbortLower: false,
+		BKPT32: true, BRK64: true, SVC64: true, SVC32: true, Sys64: true, CP15x32: true,
+	}
+	for c, want := range tells {
+		equal(t, Linux61.Class(c), New(c, true, 0x46, 0).TellsLength(), want)
+	}
+	equal(t, "with ISV", New(DAbort, false, 1<<24, 0).TellsLength(), true)
+	equal(t, "bits", New(SVC32, false, 0, 0).Bits(), 16)
+	equal(t, "bits", New(SVC32, true, 0, 0).Bits(), 32)
+}
+
+// TestKinds: which classes are aborts, and which come from below. What nobody can execute is not an
+// instruction abort [Kernel 4.3].
+func TestKinds(t *testing.T) {
+	for c := range Class(64) {
+		equal(t, "data abort", c.DataAbort(), c == 0x24 || c == 0x25)
+		equal(t, "instruction abort", c.InstructionAbort(), c == 0x20 || c == 0x21)
+		equal(t, "lower", c.Lower(), c == 0x20 || c == 0x24 || c == 0x30 || c == 0x32 || c == 0x34)
+	}
+}
+
+// TestAbortFields sets each bit of an abort's syndrome alone [Kernel 4.5, 4.6].
 func TestAbortFields(t *testing.T) {
 	for bit, want := range map[uint32]Abort{
 		24: {ISV: true}, 23: {SAS: 2}, 22: {SAS: 1}, 21: {SSE: true}, 20: {SRT: 16}, 16: {SRT: 1},
@@ -95,12 +121,13 @@ func classes() map[Class]string {
 	}
 }
 
-// TestEveryClass holds the names of all 64 classes of each version against the list.
+// TestEveryClass holds the names of all 64 classes of each version against the list [Kernel 4.2].
 func TestEveryClass(t *testing.T) {
 	newer := map[Version]map[Class]string{
 		Linux61: {0x1d: "SME"},
 		Linux72: {0x1d: "SME", 0x27: "MOPS", 0x2d: "Guarded Control Stack"},
 	}
+	equal(t, "names in 5.10", len(classes()), 41)
 	for _, v := range Versions() {
 		for c := range Class(64) {
 			want, ok := classes()[c]
@@ -118,7 +145,7 @@ func TestEveryClass(t *testing.T) {
 	}
 }
 
-// TestUntagged: only a process's address loses its tag.
+// TestUntagged: only a process's address loses its tag [Kernel 4.7, 4.8].
 func TestUntagged(t *testing.T) {
 	for _, c := range []struct {
 		far, want uint64

@@ -99,7 +99,7 @@ func faults72() map[Status]FaultInfo {
 	}
 }
 
-// TestEveryStatus holds all 64 rows of each version against the list.
+// TestEveryStatus holds all 64 rows of each version against the list [Kernel 4.17, 4.18].
 func TestEveryStatus(t *testing.T) {
 	for _, v := range Versions() {
 		for s := range Status(64) {

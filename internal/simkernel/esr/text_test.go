@@ -2,7 +2,7 @@ package esr
 
 import "testing"
 
-// TestDecode prints a register by each version.
+// TestDecode prints a register by each version [Kernel 4.29 to 4.31].
 func TestDecode(t *testing.T) {
 	const wide = 0x00000760_97c24047
 	for _, c := range []struct {
@@ -96,7 +96,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestWalk is show_pte.
+// TestWalk is show_pte [Kernel 4.32, 4.33].
 func TestWalk(t *testing.T) {
 	const text = 0xffff_8000_1000_0000
 	for _, c := range []struct {
@@ -144,7 +144,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestCode prints the instructions, and what cannot be read.
+// TestCode prints the instructions, and what cannot be read [Kernel 4.38].
 func TestCode(t *testing.T) {
 	n := func(u uint32) *uint32 { return &u }
 	for _, c := range []struct {
@@ -162,7 +162,7 @@ func TestCode(t *testing.T) {
 	}
 }
 
-// TestRegisters: how many stand in a line, and what ends it.
+// TestRegisters: how many stand in a line, and what ends it [Kernel 4.36, 4.37].
 func TestRegisters(t *testing.T) {
 	r := &Regs{PC: "f+0x4/0x8", LR: "g+0x8/0x10", SP: 0xffff800012345678, PState: 0x60400005}
 	for i := range r.X {
@@ -192,7 +192,7 @@ func TestRegisters(t *testing.T) {
 	equal(t, "not masked", PState(0x5).Masked(), false)
 }
 
-// TestSError: which the kernel survives, and its words.
+// TestSError: which the kernel survives, and its words [Kernel 4.42, 4.43].
 func TestSError(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -229,7 +229,7 @@ func TestSError(t *testing.T) {
 	equal(t, "6.1", said.Text, "SError Interrupt on CPU0, code 0x00000000bf000002 -- SError")
 }
 
-// TestBadStack: no room for the exception that has come.
+// TestBadStack: no room for the exception that has come [Kernel 4.44].
 func TestBadStack(t *testing.T) {
 	task := Stack{0xffff800008700000, 0x4000}
 	irq := Stack{0xffff800008000000, 0x4000}
