@@ -918,6 +918,27 @@ var afterStatements = []statement{
 			}
 		}
 	}},
+	{"5.79 what a serial port has not sent", func(t *testing.T) {
+		for last, step := range map[string]Step{
+			"reboot: Restarting system": restart, "reboot: System halted": halt,
+			"reboot: Power down": powerOff,
+		} {
+			words := strings.Repeat("x", 100)
+			m := New(Config{
+				Terminals: map[string]Terminal{"/dev/ttyS0": {Baud: 9600}},
+				Programs:  programs(map[string][]Step{"p": {Say{words}, Sleep{50 * time.Millisecond}, step}}),
+			})
+			m.Boot(func(k kernel.Kernel) int {
+				spawn(t, k, "p")
+				until(k, time.Minute)
+				return 0
+			})
+			// 48 bytes take 50 ms at 9600 baud, and go by sixteen.
+			wantEqual(t, "sent before "+last, m.ConsoleText(), words[:48]+"\n")
+			said := func(l Line) bool { return strings.HasSuffix(l.Text, last) }
+			wantEqual(t, "the kernel's "+last, slices.ContainsFunc(m.Screen(), said), true)
+		}
+	}},
 }
 
 func TestMachinesThatDoNotComeBack(t *testing.T) {
