@@ -165,7 +165,12 @@ type Machine struct {
 	// stuckCPUs is how many may not be free, so that nobody else needs to look.
 	stuckCPUs int
 	dying     deathState
-	attrs     map[string]string // files of sysfs that are not at their defaults
+	// inD is how many threads are in D, hungSeen what khungtaskd has seen of them, and hungAt
+	// when it looks next.
+	inD      int
+	hungSeen map[*process]seenHung
+	hungAt   time.Duration
+	attrs    map[string]string // files of sysfs that are not at their defaults
 
 	persistent   Persistent
 	earlierBoots int

@@ -319,6 +319,13 @@ func (m *Machine) setState(p *process, s State) {
 		m.states[p.state]--
 		m.states[s]++
 	}
+	switch {
+	case s == p.state:
+	case s == Uninterruptible:
+		m.enterD()
+	case p.state == Uninterruptible:
+		m.inD--
+	}
 	p.state = s
 }
 

@@ -85,6 +85,11 @@ type profile struct {
 	dump   dumpProfile
 	offset *kernelOffset
 	taints int
+	// The detectors.
+	lockup lockupProfile
+	rcu    rcuProfile
+	hung   hungProfile
+	oom    oomProfile
 }
 
 // words are what a kernel says at the end of its ways down.
@@ -167,6 +172,7 @@ func linux26(name string) profile {
 		says: words3, states: states26, haltReturns: true,
 		starting: "Starting new kernel",
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
+		lockup: lockup26, oom: oom26,
 	}
 }
 
@@ -175,6 +181,7 @@ func linux3(name string, a arch) profile {
 	p := profile{
 		name: name, arch: a,
 		panic: panic3, taints: 13, dump: dumpARM, stop: stopARM,
+		lockup: lockup3, rcu: rcu3, hung: hung3, oom: oom3,
 		restart: down3, halt: down3, powerOff: prepared, kexec: kexec3,
 		says: words3, states: states26, reasons: reasonsByKind, emergencyDump: true,
 		starting: "Starting new kernel",
@@ -193,6 +200,7 @@ func linux4(name string, a arch) profile {
 	p.deadlocks = true
 	p.starting = "kexec_core: Starting new kernel"
 	p.panic, p.taints = panic4, 18
+	p.lockup, p.rcu, p.hung, p.oom = lockup4, rcu4, hung4, oom4
 	p.dump, p.stop, p.offset = dump4, stopX86, offsetX86
 	p.deafAlone = true
 	if a == archARM64 {
@@ -206,7 +214,7 @@ func linux4(name string, a arch) profile {
 func linux5(name string, a arch) profile {
 	p := linux4(name, a)
 	p.reasons = reasonsOne
-	p.panic = panic5
+	p.panic, p.hung = panic5, hung5
 	p.kexec = kexec5
 	p.startingLevel, p.kexecCommand = notice, "kexec reboot"
 	p.panicModes, p.limitsCPU, p.emergencyState = true, true, true
@@ -217,7 +225,7 @@ func linux5(name string, a arch) profile {
 func linux6(name string, a arch) profile {
 	p := linux5(name, a)
 	p.restart, p.kexec, p.states = prepared, kexec6, states6
-	p.panic = panic6
+	p.panic, p.lockup, p.rcu, p.hung = panic6, lockup6, rcu6, hung6
 	if a == archX86 {
 		p.dump = dump6
 	}
@@ -228,7 +236,7 @@ func linux6(name string, a arch) profile {
 // linux612 is 6.12.
 func linux612(name string, a arch) profile {
 	p := linux6(name, a)
-	p.fallback, p.taints = true, 19
+	p.fallback, p.taints, p.hung = true, 19, hung612
 	if a == archX86 {
 		p.dump = dump612
 	}
@@ -239,6 +247,7 @@ func linux612(name string, a arch) profile {
 func linux7(name string, a arch) profile {
 	p := linux612(name, a)
 	p.restartHandlers, p.protectsBy = true, true
+	p.lockup = lockup7
 	return p
 }
 

@@ -456,7 +456,8 @@ func TestThreadsOfPID1(t *testing.T) { // 7.41
 			Config{Threads: [][]Step{{Hang{}}}},
 			func(k kernel.Kernel) int { k.Next(1e6); return 0 },
 			End{
-				How: Lingering, At: 1e6,
+				// khungtaskd tells of it ten times.
+				How: Lingering, At: 22 * 60e9,
 				Text: "PID 1 is to end (exited), but there is its thread 3 in state D",
 			},
 		},

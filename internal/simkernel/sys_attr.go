@@ -41,6 +41,8 @@ var sysAttrs = [...]sysAttr{
 	{path: "module/kernel/parameters/panic_print", kind: attrULong, knob: "kernel/panic_print"},
 	{path: "module/kernel/parameters/pause_on_oops", value: "0"},
 	{path: "module/printk/parameters/always_kmsg_dump", kind: attrBool, value: "N"},
+	{path: "module/rcupdate/parameters/rcu_cpu_stall_suppress", value: "0"},
+	{path: "module/rcupdate/parameters/rcu_cpu_stall_timeout", value: "21"},
 }
 
 // moduleOfKernel is the module whose parameters need no prefix on the command line.

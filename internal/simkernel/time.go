@@ -70,13 +70,12 @@ func (m *Machine) at(t time.Duration, p *process) {
 // peek returns the instant of the next event. If no CPU can run anybody only those count that need
 // none.
 func (m *Machine) peek() (time.Duration, bool) {
-	if len(m.hardware) == 0 {
-		return m.peekEvent()
-	}
-	i := m.nextHardware()
 	at, ok := m.peekEvent()
-	if i >= 0 && (!ok || m.hardware[i].at < at) {
-		return max(m.hardware[i].at, m.now), true
+	if i := m.nextHardware(); i >= 0 && (!ok || m.hardware[i].at < at) {
+		at, ok = max(m.hardware[i].at, m.now), true
+	}
+	if m.nextHung(at, ok) {
+		return m.hungAt, true
 	}
 	return at, ok
 }
@@ -95,9 +94,17 @@ func (m *Machine) peekEvent() (time.Duration, bool) {
 
 // fire carries the next event out, after peek has said that there is one.
 func (m *Machine) fire() {
-	if i := m.nextHardware(); i >= 0 &&
-		(len(m.events) == 0 || m.hardware[i].at < m.events[0].at) {
-		m.fireHardware(i)
+	at, ok := m.peekEvent()
+	if i := m.nextHardware(); i >= 0 && (!ok || m.hardware[i].at < at) {
+		if !m.nextHung(m.hardware[i].at, true) {
+			m.fireHardware(i)
+			return
+		}
+		ok = false
+	}
+	if m.nextHung(at, ok) {
+		m.moveTo(m.hungAt)
+		m.checkHung()
 		return
 	}
 	e := m.events.pop()

@@ -1,0 +1,138 @@
+package simkernel
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// has reports whether a line begins so.
+func has(said []string, prefix string) bool {
+	return slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, prefix) })
+}
+
+// starts lets the kernel start a program.
+func starts(name string, steps ...Step) Action {
+	return Do(func(m *Machine) {
+		m.plantProgram("/bin/"+name, &Program{Steps: steps})
+		m.callUsermodehelper("/bin/"+name, func(kernel.Errno) {})
+	})
+}
+
+// TestDetectors lets each detector find what it is for, with its knob and without.
+func TestDetectors(t *testing.T) {
+	two := RebootConfig{CPUs: 2}
+	for _, test := range []struct {
+		name string
+		cfg  Config
+		do   []Action
+		says string
+		knob string
+		why  string
+		last time.Duration
+	}{
+		{
+			name: "soft lockup", cfg: Config{Reboot: two},
+			do:   []Action{Fail{CPU: 1, How: StuckCPU{Comm: "loop", PID: 7}}},
+			says: "watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [loop:7]",
+			knob: "sysctl.kernel.softlockup_panic=1", why: "softlockup: hung tasks", last: 25 * time.Second,
+		},
+		{
+			name: "soft lockup, threshold 3", cfg: Config{Reboot: two, Cmdline: "watchdog_thresh=3"},
+			do:   []Action{Fail{CPU: 1, How: StuckCPU{Comm: "loop", PID: 7}}},
+			says: "watchdog: BUG: soft lockup - CPU#1 stuck for 7s! [loop:7]",
+			knob: "sysctl.kernel.softlockup_panic=1", why: "softlockup: hung tasks", last: 10 * time.Second,
+		},
+		{
+			name: "hard lockup", cfg: Config{Reboot: two, Cmdline: "sysctl.kernel.nmi_watchdog=1"},
+			do:   []Action{Fail{CPU: 1, How: StuckCPU{IRQsOff: true}}},
+			says: "watchdog: Watchdog detected hard LOCKUP on cpu 1",
+			knob: "sysctl.kernel.hardlockup_panic=1", why: "Hard LOCKUP", last: 22 * time.Second,
+		},
+		{
+			name: "RCU stall of a CPU", cfg: Config{Reboot: two},
+			do:   []Action{Fail{CPU: 1, How: StuckCPU{}}},
+			says: "rcu: INFO: rcu_preempt self-detected stall on CPU",
+			knob: "sysctl.kernel.panic_on_rcu_stall=1", why: "RCU Stall", last: 23 * time.Second,
+		},
+		{
+			name: "RCU stall of another", cfg: Config{Reboot: two},
+			do:   []Action{Fail{CPU: 1, How: StuckCPU{IRQsOff: true}}},
+			says: "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+			knob: "sysctl.kernel.panic_on_rcu_stall=1", why: "RCU Stall", last: 25 * time.Second,
+		},
+		{
+			name: "hung task", do: []Action{starts("dead", Hang{})},
+			says: "INFO: task dead:3 blocked for more than 120 seconds.",
+			knob: "sysctl.kernel.hung_task_panic=1", why: "hung_task: blocked tasks", last: 4 * time.Minute,
+		},
+		{
+			name: "no memory", do: []Action{starts("big", Pause{}), Fail{How: OutOfMemory{Name: "big"}}},
+			says: "big invoked oom-killer",
+			knob: "sysctl.vm.panic_on_oom=1", why: "Out of memory: system-wide panic_on_oom is enabled", last: time.Minute,
+		},
+		{
+			name: "unknown NMI", do: []Action{Fail{How: NMI{Reason: 0x21}}},
+			says: "Uhhuh. NMI received for unknown reason 21 on CPU 0.",
+			knob: "sysctl.kernel.unknown_nmi_panic=1", why: "NMI: Not continuing", last: time.Minute,
+		},
+		{
+			name: "SERR", do: []Action{Fail{How: NMI{Reason: NMISERR}}},
+			says: "NMI: PCI system error (SERR) for reason 80 on CPU 0.",
+			knob: "sysctl.kernel.panic_on_unrecovered_nmi=1", why: "NMI: Not continuing", last: time.Minute,
+		},
+		{
+			name: "IOCHK", do: []Action{Fail{How: NMI{Reason: NMIIOCHK}}},
+			says: "NMI: IOCK error (debug interrupt?) for reason 40 on CPU 0.",
+			knob: "sysctl.kernel.panic_on_io_nmi=1", why: "NMI IOCK error: Not continuing", last: time.Minute,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.cfg.Until = 5 * time.Minute
+			_, end, said := dead(t, test.cfg, test.do...)
+			if end.Since != 0 || !has(said, test.says) {
+				t.Errorf("without the knob: got %+v, said %q", end, said)
+			}
+			test.cfg.Cmdline += " " + test.knob
+			_, end, said = dead(t, test.cfg, test.do...)
+			if end.Text != "Kernel panic - not syncing: "+test.why || end.Since > test.last || !has(said, test.says) {
+				t.Errorf("with it: got %+v, said %q", end, said)
+			}
+		})
+	}
+}
+
+func TestNothingToKill(t *testing.T) {
+	_, end, _ := dead(t, Config{}, Fail{How: OutOfMemory{}})
+	if end.Text != "Kernel panic - not syncing: System is deadlocked on memory" {
+		t.Errorf("got %+v", end)
+	}
+}
+
+// TestMachineCheck brings the machine back although panic is 0.
+func TestMachineCheck(t *testing.T) {
+	for _, nobootlog := range []bool{false, true} {
+		_, end, said := dead(t, Config{}, Fail{How: MachineCheck{NoBootlog: nobootlog}})
+		then := Restarted
+		if nobootlog {
+			then = Hung
+		}
+		if end.Then != then || has(said, "Rebooting in 30 seconds..") == nobootlog {
+			t.Errorf("nobootlog %v: got %+v, said %q", nobootlog, end, said)
+		}
+	}
+}
+
+// TestDetectorStopsAfterOops is khungtaskd, which looks no more once the kernel is tainted by an
+// oops.
+func TestDetectorStopsAfterOops(t *testing.T) {
+	taint := Do(func(m *Machine) { m.addTaint(taintDie) })
+	_, end, said := dead(t, Config{Until: 10 * time.Minute, Cmdline: "hung_task_panic=1"}, taint,
+		starts("dead", Hang{}))
+	if end.Since != 0 || has(said, "INFO: task") {
+		t.Errorf("got %+v, said %q", end, said)
+	}
+}
