@@ -170,7 +170,8 @@ func TestLastWordsBeforeTheMagicKey(t *testing.T) {
 	pressed := time.Duration(0)
 	w.At(asked, simkernel.Signals(kernel.SIGTERM))
 	w.When("reboot(2): input/output error: trying sysrq b", simkernel.Do(func(m *simkernel.Machine) {
-		if pressed = m.Now(); len(w.SetProcs) > 0 && strings.HasPrefix(w.SetProcs[len(w.SetProcs)-1], "sysrq-trigger") {
+		pressed = m.Now()
+		if n := len(w.SetProcs); n > 0 && strings.HasPrefix(w.SetProcs[n-1], "sysrq-trigger") {
 			t.Errorf("the key was pressed before the line was sent")
 		}
 	}))
@@ -179,6 +180,16 @@ func TestLastWordsBeforeTheMagicKey(t *testing.T) {
 		t.Errorf("the reason has not come\n%s", w.Story())
 	}
 	w.WantLine("", "reboot(2): input/output error: trying sysrq b", 1)
+}
+
+// TestLastWordsWithoutAFork: that is said in the last moment, and sent all the same.
+func TestLastWordsWithoutAFork(t *testing.T) {
+	w := pid1test.New(t, serial(pid1test.Setup{Inittab: "::respawn:actor pause\n"},
+		simkernel.Terminal{Baud: 9600}))
+	w.Fail("Call", 0, kernel.EAGAIN)
+	w.At(asked, simkernel.Signals(kernel.SIGTERM))
+	w.Boot()
+	w.WantLine("", "can't fork: resource temporarily unavailable: calling reboot(2) from init itself", 1)
 }
 
 // TestRestartOnASerialLine: what takes over from init may end the machine at once, as kexec -e does.

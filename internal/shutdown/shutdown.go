@@ -466,13 +466,19 @@ func (w *Way) request() {
 			how += ", without its argument"
 		}
 		w.host.Say("can't fork: " + err.Error() + how)
-		if err := w.k.RebootSelf(w.command()); err != nil {
-			w.refused(kernel.ErrnoOf(err))
-		}
+		w.drain(w.rebootSelf)
 		return
 	}
 	w.waiting = pid
 	w.limit = w.k.Now() + rebootLimit
+}
+
+// rebootSelf calls reboot(2) without a child.
+func (w *Way) rebootSelf() {
+	w.phase = Rebooting
+	if err := w.k.RebootSelf(w.command()); err != nil {
+		w.refused(kernel.ErrnoOf(err))
+	}
 }
 
 func (w *Way) command() kernel.RebootCmd {
