@@ -29,7 +29,7 @@ func (m *Machine) backtraceOf(x *context, list []string) {
 		m.printk(defaultMessageLevel, "NMI backtrace for cpu "+strconv.Itoa(c.id))
 		who := c.stuck
 		if who == nil {
-			who = idleTask(c.id)
+			who = m.idleTask(c.id)
 		}
 		m.showRegs(&context{cpu: c, who: who})
 	})

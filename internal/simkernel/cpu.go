@@ -37,14 +37,24 @@ type occupant struct {
 // idleTask is who is on a CPU that has nothing to do.
 func idleTask(id int) *occupant { return &occupant{comm: "swapper/" + strconv.Itoa(id)} }
 
-// interrupt is what a CPU is in.
-type interrupt uint8
+// idleTask is the name that the version has for it: one for all CPUs up to 3.1.
+func (m *Machine) idleTask(id int) *occupant {
+	if m.kernel.oneSwapper {
+		return &occupant{comm: "swapper"}
+	}
+	return idleTask(id)
+}
 
+// Interrupt is what a CPU is in.
+type Interrupt uint8
+
+// The interrupts. In the last three of them the kernel is on behalf of nobody, whoever they have
+// interrupted (in_interrupt).
 const (
-	noInterrupt interrupt = iota
-	inHardIRQ
-	inSoftIRQ
-	inNMI
+	InTask Interrupt = iota
+	InHardIRQ
+	InSoftIRQ
+	InNMI
 )
 
 // context is where the kernel is when it fails: on which CPU, on behalf of whom, and in what. All
@@ -52,9 +62,13 @@ const (
 type context struct {
 	cpu *cpu
 	who *occupant
-	in  interrupt
-	// dies says that an oops is being handled (oops_in_progress by die()).
-	dies bool
+	in  Interrupt
+	// irqsOff and preempt are what a task has when it fails: interrupts off, and locks that
+	// keep it from being preempted (preempt_count).
+	irqsOff bool
+	preempt int
+	// gone says that it does not go on: its task has been killed, or waits for ever.
+	gone bool
 }
 
 // takesInterrupts reports whether an interrupt of a device or of another CPU reaches it.
@@ -128,7 +142,7 @@ func (m *Machine) here(p *process) *context {
 			break
 		}
 	}
-	who := idleTask(c.id)
+	who := m.idleTask(c.id)
 	if p != nil {
 		who = &occupant{comm: p.name(), pid: p.pid, task: p}
 	}
@@ -136,8 +150,8 @@ func (m *Machine) here(p *process) *context {
 }
 
 // over reports whether a context does not go on: its machine has ended, or its CPU has been
-// stopped by another.
-func (x *context) over(m *Machine) bool { return m.ended || x.cpu.stopped }
+// stopped by another, or its task is no more.
+func (x *context) over(m *Machine) bool { return m.ended || x.cpu.stopped || x.gone }
 
 // hardware is a heap of its own for what happens whether or not anybody can run: a watchdog that
 // resets the machine, a button, a timer's interrupt.

@@ -129,7 +129,7 @@ func TestMachineCheck(t *testing.T) {
 // TestDetectorStopsAfterOops is khungtaskd, which looks no more once the kernel is tainted by an
 // oops.
 func TestDetectorStopsAfterOops(t *testing.T) {
-	taint := Do(func(m *Machine) { m.addTaint(taintDie) })
+	taint := Do(func(m *Machine) { m.addTaint(m.here(nil), taintDie) })
 	_, end, said := dead(t, Config{Until: 10 * time.Minute, Cmdline: "hung_task_panic=1"}, taint,
 		starts("dead", Hang{}))
 	if end.Since != 0 || has(said, "INFO: task") {

@@ -88,10 +88,16 @@ func (m *Machine) dumpStackInfo(x *context) {
 	}
 	m.printk(defaultMessageLevel, "CPU: "+strconv.Itoa(x.cpu.id)+" "+uid+"PID: "+
 		strconv.Itoa(int(x.who.pid))+" Comm: "+x.who.comm+" "+m.printTainted()+" "+
-		m.kernel.release+" "+m.kernel.version)
+		m.kernel.release+" "+firstWord(m.kernel.version))
 	if d.machine != "" {
 		m.printk(defaultMessageLevel, "Hardware name: "+d.machine)
 	}
+}
+
+// firstWord is a text up to its first blank.
+func firstWord(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	return word
 }
 
 // showRegs is show_regs(): who, where, the registers and the stack.
@@ -126,13 +132,13 @@ func (m *Machine) showStack(x *context) {
 		return
 	}
 	switch x.in {
-	case inHardIRQ, inSoftIRQ:
+	case InHardIRQ, InSoftIRQ:
 		m.printk(defaultMessageLevel, " <IRQ>")
 		m.printk(defaultMessageLevel, " </IRQ>")
-	case inNMI:
+	case InNMI:
 		m.printk(defaultMessageLevel, " <NMI>")
 		m.printk(defaultMessageLevel, " </NMI>")
-	case noInterrupt:
+	case InTask:
 	}
 	m.printk(defaultMessageLevel, " <TASK>")
 	m.printk(defaultMessageLevel, " </TASK>")

@@ -253,7 +253,7 @@ func (m *Machine) endNamespace() {
 
 // initEnded goes on with the end of PID 1 and reports whether it has come.
 func (m *Machine) initEnded() bool {
-	if len(m.init.others()) > 0 {
+	if len(m.init.others()) > 0 && (!m.kernel.initDeath.leader || m.cfg.Namespace) {
 		return false
 	}
 	m.endNamespace()
@@ -265,8 +265,7 @@ func (m *Machine) initEnded() bool {
 	}
 	e := m.rest
 	if e.How == Exited && !m.cfg.Namespace {
-		m.diesOf(e)
-		m.panic(m.here(m.init), "Attempted to kill init! exitcode=0x%08x", uint32(e.Status))
+		m.attemptedToKillInit(m.lastOfInit(), e.Status)
 		return m.ended
 	}
 	m.over(e)

@@ -10,8 +10,11 @@ import (
 // The levels of the kernel's last words.
 const (
 	emergency kernel.Level = 0
+	alert     kernel.Level = 1
 	critical  kernel.Level = 2
+	warning                = kernel.Warning
 	notice    kernel.Level = 5
+	info                   = kernel.Info
 )
 
 // stage is a step of a way down.

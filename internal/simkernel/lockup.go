@@ -103,7 +103,7 @@ func (d *softDetector) act(m *Machine) {
 		return
 	}
 	d.reported, d.said = now, true
-	x := &context{cpu: d.cpu, who: d.cpu.stuck, in: inHardIRQ}
+	x := &context{cpu: d.cpu, who: d.cpu.stuck, in: InHardIRQ}
 	defer m.in("watchdog_timer_fn")()
 	m.printk(emergency, fmt.Sprintf(m.kernel.lockup.soft, d.cpu.id, int(now-d.touched),
 		x.who.comm, x.who.pid))
@@ -112,7 +112,7 @@ func (d *softDetector) act(m *Machine) {
 	if m.isSet("kernel/softlockup_all_cpu_backtrace") {
 		m.allCPUBacktrace(x)
 	}
-	m.addTaint(taintSoftLockup)
+	m.addTaint(x, taintSoftLockup)
 	if m.kernel.lockup.softPanics && m.isSet("kernel/softlockup_panic") {
 		m.panic(x, "softlockup: hung tasks")
 	}
@@ -126,7 +126,7 @@ func (d *hardDetector) act(m *Machine) {
 	if d.cpu.stuck == nil || d.cpu.stopped {
 		return
 	}
-	x := &context{cpu: d.cpu, who: d.cpu.stuck, in: inNMI}
+	x := &context{cpu: d.cpu, who: d.cpu.stuck, in: InNMI}
 	defer m.in("watchdog_overflow_callback")()
 	m.printk(emergency, fmt.Sprintf(m.kernel.lockup.hard, d.cpu.id))
 	m.printModules()

@@ -165,6 +165,10 @@ type Machine struct {
 	// stuckCPUs is how many may not be free, so that nobody else needs to look.
 	stuckCPUs int
 	dying     deathState
+	oopses    oopsState
+	// panicOnTaint and noUserTaint are panic_on_taint.
+	panicOnTaint uint64
+	noUserTaint  bool
 	// inD is how many threads are in D, hungSeen what khungtaskd has seen of them, and hungAt
 	// when it looks next.
 	inD      int
@@ -181,9 +185,11 @@ type Machine struct {
 	running bool
 	ending  bool // PID 1 is no more; rest says how
 	rest    End
-	ended   bool
-	end     End
-	answers Answers // at the end
+	// lastThread is the thread of PID 1 that has ended last.
+	lastThread kernel.PID
+	ended      bool
+	end        End
+	answers    Answers // at the end
 }
 
 // New makes a machine. The maps of the configuration are only read.

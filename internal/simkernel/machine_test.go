@@ -133,7 +133,7 @@ func TestExit(t *testing.T) {
 	const text = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300"
 	wantEqual(t, "end of a machine", end, End{How: Exited, Status: 3 << 8, Text: text, Then: Hung})
 	wantEqual(t, "log", m.Log()[0], LogLine{
-		Text: text, Kernel: true, By: "panic: pr_emerg", Shown: true,
+		Text: text, Kernel: true, By: "do_exit: panic: pr_emerg", Shown: true,
 	})
 }
 

@@ -22,9 +22,9 @@ func (f MachineCheck) fail(m *Machine, x *context) {
 		return
 	}
 	defer m.in("mce_panic")()
-	x = &context{cpu: x.cpu, who: x.who, in: inNMI}
+	x = &context{cpu: x.cpu, who: x.who, in: InNMI}
 	x.cpu.inNMI = true
-	m.addTaint(taintMachineCheck)
+	m.addTaint(x, taintMachineCheck)
 	m.dying.oopsInProgress++
 	if m.ring.levels[0] != 0 {
 		m.ring.levels[0] = motormouthConsoleLevel

@@ -16,7 +16,7 @@ func (f NMI) fail(m *Machine, x *context) {
 	if m.kernel.arch != archX86 || x.cpu.inNMI {
 		return
 	}
-	x = &context{cpu: x.cpu, who: x.who, in: inNMI}
+	x = &context{cpu: x.cpu, who: x.who, in: InNMI}
 	x.cpu.inNMI = true
 	defer func() { x.cpu.inNMI = false }()
 	switch {

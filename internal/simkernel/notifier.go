@@ -55,22 +55,63 @@ type PanicCall struct{ Text string }
 
 func (f PanicCall) fail(m *Machine, x *context) { m.panic(x, "%s", f.Text) }
 
-// Fail lets the kernel fail on a CPU, on behalf of whoever is there.
+// Fail lets the kernel fail on a CPU, on behalf of whoever is there: the one who keeps the CPU, or
+// the idle task.
 type Fail struct {
 	CPU int
-	How Failure
+	// In is what the CPU is in.
+	In Interrupt
+	// PID or Name is the process on whose behalf it fails, in a system call of its own.
+	// Kthread is a thread of the kernel instead.
+	PID     kernel.PID
+	Name    string
+	Kthread string
+	// Locks is how many locks it holds that keep it from being preempted, and IRQsOff says
+	// that it has interrupts off.
+	Locks   int
+	IRQsOff bool
+	How     Failure
 }
 
 func (a Fail) act(m *Machine) {
+	if x := a.context(m); x != nil {
+		a.How.fail(m, x)
+	}
+}
+
+// context is where it fails, or nil if nobody can: the CPU does nothing any more, or there is no such
+// process.
+func (a Fail) context(m *Machine) *context {
 	if a.CPU >= len(m.cpus) || m.cpus[a.CPU].stopped || !m.cpus[a.CPU].online {
-		return
+		return nil
 	}
 	c := &m.cpus[a.CPU]
-	x := &context{cpu: c, who: c.stuck}
-	if x.who == nil {
-		x.who = idleTask(c.id)
+	x := &context{cpu: c, in: a.In, preempt: a.Locks, irqsOff: a.IRQsOff, who: c.stuck}
+	switch {
+	case a.Kthread != "":
+		t, e := m.newTask(m.root)
+		if e != 0 {
+			return nil
+		}
+		x.who = &occupant{comm: a.Kthread, pid: t.pid}
+		// It is there for this only, and nobody sees it.
+		m.slots[t.pid].p = nil
+		m.freePID(t.pid)
+	case a.PID != 0 || a.Name != "":
+		t := m.find(a.PID)
+		for p := m.all.first; a.PID == 0 && p != nil && t == nil; p = p.nextAll {
+			if p.isNamed(a.Name) && !p.dead() {
+				t = p
+			}
+		}
+		if t == nil || t.state == Zombie {
+			return nil
+		}
+		x.who = &occupant{comm: t.name(), pid: t.pid, task: t}
+	case x.who == nil:
+		x.who = m.idleTask(c.id)
 	}
-	a.How.fail(m, x)
+	return x
 }
 
 // chain is notifiers in the order in which they are called: the highest priority first, and those

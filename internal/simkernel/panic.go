@@ -14,6 +14,9 @@ type PanicConfig struct {
 	// Notifiers are those that modules have put onto panic_notifier_list, in the order of
 	// registration. The kernel's own came before them.
 	Notifiers []Notifier
+	// DieNotifiers are those on die_chain. One that returns NotifyStop has mended what was
+	// wrong, as a debugger does.
+	DieNotifiers []Notifier
 	// Modules are those that are loaded, as the kernel lists them: "lab(OE)".
 	Modules []string
 	// NoKASLR is a kernel that is where it was linked.
@@ -221,9 +224,7 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 		}
 		d.owner = x.cpu
 	case panicVerbose:
-		if m.ring.levels[0] != 0 {
-			m.ring.levels[0] = motormouthConsoleLevel
-		}
+		m.consoleVerbose()
 	case panicBust:
 		d.oopsInProgress++
 	case panicUnbust:

@@ -90,6 +90,19 @@ type profile struct {
 	rcu    rcuProfile
 	hung   hungProfile
 	oom    oomProfile
+	// die is die(), warn WARN(), exit what becomes of a task that they kill, and initDeath of
+	// the machine when it is PID 1.
+	die       dieProfile
+	warn      warnProfile
+	exit      exitProfile
+	initDeath initDeathProfile
+	noInit    noInitProfile
+	endTrace  endTrace
+	// panicOnTaint says that there is such an argument, and backtraces that there is a way
+	// to get one from a CPU that has interrupts off.
+	panicOnTaint, backtraces bool
+	// oneSwapper says that all idle tasks have the same name.
+	oneSwapper bool
 }
 
 // words are what a kernel says at the end of its ways down.
@@ -173,7 +186,17 @@ func linux26(name string) profile {
 		starting: "Starting new kernel",
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
 		lockup: lockup26, oom: oom26,
+		die: die2617, warn: warn2617, initDeath: initDeath2617, noInit: noInit26,
+		oneSwapper: true,
 	}
+}
+
+// linux2624 is 2.6.24.
+func linux2624(name string) profile {
+	p := linux26(name)
+	p.die, p.warn, p.initDeath, p.noInit = die2624, warn2624, initDeath2624, noInit2624
+	p.endTrace = endTraceSame
+	return p
 }
 
 // linux3 is 3.10.
@@ -185,9 +208,10 @@ func linux3(name string, a arch) profile {
 		restart: down3, halt: down3, powerOff: prepared, kexec: kexec3,
 		says: words3, states: states26, reasons: reasonsByKind, emergencyDump: true,
 		starting: "Starting new kernel",
+		die:      dieARM, warn: warn3, initDeath: initDeath3, noInit: noInit3, endTrace: endTraceCounts,
 	}
 	if a == archMIPS {
-		p.dump, p.stop = dumpMIPS, stopMIPS
+		p.dump, p.stop, p.die = dumpMIPS, stopMIPS, dieMIPS
 	}
 	return p
 }
@@ -203,6 +227,8 @@ func linux4(name string, a arch) profile {
 	p.lockup, p.rcu, p.hung, p.oom = lockup4, rcu4, hung4, oom4
 	p.dump, p.stop, p.offset = dump4, stopX86, offsetX86
 	p.deafAlone = true
+	p.die, p.warn, p.noInit = die4, warn4, noInit4
+	p.backtraces = a == archX86
 	if a == archARM64 {
 		p.dump, p.stop, p.offset = dumpARM64, stopARM64, offsetARM64
 		p.deafAlone = false
@@ -218,6 +244,11 @@ func linux5(name string, a arch) profile {
 	p.kexec = kexec5
 	p.startingLevel, p.kexecCommand = notice, "kexec reboot"
 	p.panicModes, p.limitsCPU, p.emergencyState = true, true, true
+	p.die, p.warn, p.exit, p.initDeath, p.noInit = die5, warn5, exit5, initDeath5, noInit5
+	p.panicOnTaint = true
+	if a == archARM64 {
+		p.die = dieARM64On5
+	}
 	return p
 }
 
@@ -226,8 +257,9 @@ func linux6(name string, a arch) profile {
 	p := linux5(name, a)
 	p.restart, p.kexec, p.states = prepared, kexec6, states6
 	p.panic, p.lockup, p.rcu, p.hung = panic6, lockup6, rcu6, hung6
+	p.die, p.exit, p.endTrace, p.taints = dieARM64, exit6, endTraceZero, 19
 	if a == archX86 {
-		p.dump = dump6
+		p.dump, p.die = dump6, die6
 	}
 	p.sysOff, p.warnsIRQs, p.sysfs, p.protects = true, true, true, true
 	return p
@@ -236,9 +268,9 @@ func linux6(name string, a arch) profile {
 // linux612 is 6.12.
 func linux612(name string, a arch) profile {
 	p := linux6(name, a)
-	p.fallback, p.taints, p.hung = true, 19, hung612
+	p.fallback, p.hung = true, hung612
 	if a == archX86 {
-		p.dump = dump612
+		p.dump, p.die = dump612, die612
 	}
 	return p
 }
@@ -247,7 +279,7 @@ func linux612(name string, a arch) profile {
 func linux7(name string, a arch) profile {
 	p := linux612(name, a)
 	p.restartHandlers, p.protectsBy = true, true
-	p.lockup = lockup7
+	p.lockup, p.die, p.warn, p.taints = lockup7, die7, warn7, 20
 	return p
 }
 
@@ -280,7 +312,7 @@ func onWatchdog(p profile) profile {
 var profiles = []profile{
 	release(onPC(linux6("linux-6.1-x86_64", archX86)), "6.1.0", "#1 SMP PREEMPT_DYNAMIC"),
 	release(linux26("linux-2.6.17-i386"), "2.6.17", "#1"),
-	release(linux26("linux-2.6.24-i386"), "2.6.24", "#1"),
+	release(linux2624("linux-2.6.24-i386"), "2.6.24", "#1"),
 	release(onARM(linux3("linux-3.10-arm", archARM), time.Second), "3.10.105", "#1"),
 	release(onWatchdog(linux3("linux-3.10-mips-wdt", archMIPS)), "3.10.105", "#1"),
 	release(onPC(linux4("linux-4.19-x86_64", archX86)), "4.19.0", "#1"),

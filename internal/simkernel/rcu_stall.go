@@ -77,7 +77,7 @@ func (s *rcuStall) found(m *Machine, by *cpu) {
 	}
 	defer m.in("rcu_sched_clock_irq")()
 	p := &m.kernel.rcu
-	x := &context{cpu: by, who: by.stuck, in: inHardIRQ}
+	x := &context{cpu: by, who: by.stuck, in: InHardIRQ}
 	if x.who == nil {
 		x.who = idleTask(by.id)
 	}

@@ -298,7 +298,7 @@ var returnStatements = []statement{
 		caseOf{cfg: single, pid1: self, kernels: linux26s}.play(t, func(t *testing.T, f *fate) {
 			wantHow(t, f, Exited)
 			wantSaid(t, f, "0 System halted.",
-				"0 Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000")
+				"0 Kernel panic - not syncing: Attempted to kill init!")
 		})
 		caseOf{pid1: self, kernels: linux26s}.play(t, func(t *testing.T, f *fate) {
 			wantHow(t, f, Stuck)

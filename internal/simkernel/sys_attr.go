@@ -40,6 +40,8 @@ var sysAttrs = [...]sysAttr{
 	{path: "module/kernel/parameters/panic_on_warn", knob: "kernel/panic_on_warn"},
 	{path: "module/kernel/parameters/panic_print", kind: attrULong, knob: "kernel/panic_print"},
 	{path: "module/kernel/parameters/pause_on_oops", value: "0"},
+	{path: "kernel/oops_count", mode: 0o444, get: (*Machine).oopsCount},
+	{path: "kernel/warn_count", mode: 0o444, get: (*Machine).warnCount},
 	{path: "module/printk/parameters/always_kmsg_dump", kind: attrBool, value: "N"},
 	{path: "module/rcupdate/parameters/rcu_cpu_stall_suppress", value: "0"},
 	{path: "module/rcupdate/parameters/rcu_cpu_stall_timeout", value: "21"},

@@ -22,15 +22,24 @@ const (
 var taintLetters = [...][2]byte{
 	{'P', 'G'}, {'F', ' '}, {'S', ' '}, {'R', ' '}, {'M', ' '}, {'B', ' '}, {'U', ' '}, {'D', ' '},
 	{'A', ' '}, {'W', ' '}, {'C', ' '}, {'I', ' '}, {'O', ' '}, {'E', ' '}, {'L', ' '}, {'K', ' '},
-	{'X', ' '}, {'T', ' '}, {'N', ' '},
+	{'X', ' '}, {'T', ' '}, {'N', ' '}, {'J', ' '},
 }
 
 func (m *Machine) isTainted(t taint) bool { return m.knobNumber("kernel/tainted")&(1<<t) != 0 }
 
-// addTaint sets a flag.
-func (m *Machine) addTaint(t taint) {
+// addTaint sets a flag, which may be one that must not be set (kernel/panic.c, add_taint).
+func (m *Machine) addTaint(x *context, t taint) {
 	n := m.knobNumber("kernel/tainted") | 1<<t
 	m.keepKnob("kernel/tainted", strconv.FormatInt(n, 10))
+	m.checkPanicOnTaint(x, n)
+}
+
+// checkPanicOnTaint panics if a flag is set that panic_on_taint has. It is asked once.
+func (m *Machine) checkPanicOnTaint(x *context, n int64) {
+	if m.kernel.panicOnTaint && uint64(n)&m.panicOnTaint != 0 {
+		m.panicOnTaint = 0
+		m.panic(x, "panic_on_taint set ...")
+	}
 }
 
 // printTainted is what a kernel says of its taint (kernel/panic.c, print_tainted).

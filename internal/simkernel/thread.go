@@ -39,6 +39,9 @@ func (m *Machine) releaseThread(t *process) {
 	i := slices.Index(r.threads, t)
 	r.threads = slices.Delete(r.threads, i, i+1)
 	t.state = Zombie // nobody sees it
+	if t.lead == m.init {
+		m.lastThread = t.pid
+	}
 	t.turn++
 	t.cred.user.threads--
 	m.tasks--

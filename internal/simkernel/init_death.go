@@ -1,0 +1,67 @@
+package simkernel
+
+import (
+	"fmt"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+)
+
+// initDeathProfile is what the kernel does when PID 1 of the machine ends (kernel/exit.c).
+type initDeathProfile struct {
+	// text is the panic's, with the exit code if it has a place for it.
+	text string
+	// leader says that the first thread's end is enough.
+	leader bool
+	// late says that it comes when PID 1 has already given up its files and its terminal.
+	late bool
+}
+
+// The versions of the death of init [Kernel 3.15 to 3.18].
+var (
+	initDeath2617 = initDeathProfile{text: "Attempted to kill init!", leader: true}
+	initDeath2624 = initDeathProfile{text: "Attempted to kill init!"}
+	initDeath3    = initDeathProfile{text: "Attempted to kill init! exitcode=0x%08x\n", late: true}
+	initDeath5    = initDeathProfile{text: "Attempted to kill init! exitcode=0x%08x\n"}
+)
+
+// attemptedToKillInit is the panic at PID 1's end.
+func (m *Machine) attemptedToKillInit(x *context, status kernel.WaitStatus) {
+	p := &m.kernel.initDeath
+	m.diesOf(End{How: Exited, Status: status})
+	if p.late {
+		defer m.in("exit_notify")()
+		m.init.stdio, m.init.fs = nil, nil
+		if m.init.session.leader == m.init {
+			m.leaveTerminal(m.init)
+		}
+	} else {
+		defer m.in("do_exit")()
+	}
+	text := p.text
+	if text[len(text)-1] != '!' {
+		text = fmt.Sprintf(text, uint32(status))
+	}
+	m.panic(x, "%s", text)
+}
+
+// initThreadDies ends the thread that runs PID 1's code, and no other. With others left the
+// process lives on, if one can call it that: they have nobody to work for.
+func (m *Machine) initThreadDies(x *context, status kernel.WaitStatus) {
+	if m.ending {
+		return
+	}
+	m.ending, m.rest = true, End{How: Exited, Status: status}
+	if !m.cfg.Namespace && (m.kernel.initDeath.leader || len(m.init.others()) == 0) {
+		m.attemptedToKillInit(x, status)
+	}
+}
+
+// lastOfInit is the thread of PID 1 that ends last: it is the one whose number the panic shows, and
+// that is seldom 1.
+func (m *Machine) lastOfInit() *context {
+	x := m.here(m.init)
+	if last := m.lastThread; last != 0 && !m.kernel.initDeath.leader {
+		x.who = &occupant{comm: x.who.comm, pid: last, task: m.init}
+	}
+	return x
+}
