@@ -31,6 +31,9 @@ func (m *Machine) doExit(t *process) {
 			m.leaveTerminal(p)
 		}
 		p.stdio, p.fs = nil, nil
+		if len(m.watchdogs) > 0 {
+			m.leaveWatchdogs(p)
+		}
 		if p.ns.init == p && p != m.init {
 			m.zapPIDNamespace(t)
 			t.frame.steps = []Step{zapStep{}}

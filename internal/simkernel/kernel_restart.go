@@ -145,7 +145,7 @@ func (m *Machine) enterStage(w *wayDown) bool {
 	switch w.stages[0] {
 	case stageNotifiers:
 		if w.i == 0 {
-			w.chain = chain(m.cfg.Reboot.Notifiers)
+			w.chain = chain(m.rebootNotifiers(w.kind.action()))
 			m.traceAction(w)
 		}
 		return m.callNext(w, "reboot_notifier_list")

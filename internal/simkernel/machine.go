@@ -82,6 +82,8 @@ type Config struct {
 	// Reboot is the rest of what is on the way down, and Firmware what is at its end.
 	Reboot   RebootConfig
 	Firmware Firmware
+	// Watchdogs are the machine's, from /dev/watchdog0 on.
+	Watchdogs []Watchdog
 	// Panic is what is in the way when the kernel dies.
 	Panic PanicConfig
 	// Kernel is the version, one of Kernels: linux-6.1-x86_64 if empty.
@@ -169,6 +171,7 @@ type Machine struct {
 	// panicOnTaint and noUserTaint are panic_on_taint.
 	panicOnTaint uint64
 	noUserTaint  bool
+	watchdogs    []*watchdog
 	// inD is how many threads are in D, hungSeen what khungtaskd has seen of them, and hungAt
 	// when it looks next.
 	inD      int
@@ -226,6 +229,7 @@ func New(cfg Config) *Machine {
 	m.setUpProcesses()
 	m.setUpReboot()
 	m.setUpCPUs()
+	m.setUpWatchdogs()
 	return m
 }
 
@@ -314,6 +318,8 @@ type End struct {
 	// after that: Restarted, Kexeced, ResetByWatchdog, Hung or what else ends one.
 	Since time.Duration
 	Then  How
+	// By is the watchdog that it was.
+	By string
 	// Status is what the parent of a namespace's PID 1 sees: death by SIGHUP after
 	// RESTART, by SIGINT after HALT and POWER_OFF. In the initial namespace it is set when
 	// How is Exited only.
@@ -395,9 +401,12 @@ func (m *Machine) over(e End) {
 		return
 	}
 	if first := m.dying.first; first != nil {
-		then := e.How
+		then, by := e.How, e.By
 		e = *first
 		e.Then = then
+		if by != "" {
+			e.By = by
+		}
 	}
 	e.At = m.now
 	m.answers = m.Answers()

@@ -110,6 +110,7 @@ func (m *Machine) NextBoot(on PowerOn) (*Machine, error) {
 	if lost {
 		next.persistent.Memory, next.persistent.BootStatus = nil, 0
 	}
+	next.readBootStatus()
 	if m.how() != Kexeced && cfg.Firmware.ClearsMemory {
 		next.persistent.Memory = nil
 	}

@@ -45,6 +45,8 @@ type Notifier struct {
 	Does Effect
 	// Fails is how it fails itself, if it does.
 	Fails Failure
+	// calls is one of the model's own, which says what it returns.
+	calls func(m *Machine) NotifyResult
 }
 
 // Failure is a way in which the kernel fails, wherever it is.
@@ -135,7 +137,11 @@ func (m *Machine) callNext(w *wayDown, name string) bool {
 	w.i++
 	m.called(name, n)
 	w.until = m.later(n.Takes)
-	if n.Returns&notifyStopMask != 0 {
+	returns := n.Returns
+	if n.calls != nil {
+		returns = n.calls(m)
+	}
+	if returns&notifyStopMask != 0 {
 		w.i = len(w.chain)
 	}
 	return true

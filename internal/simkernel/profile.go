@@ -85,6 +85,8 @@ type profile struct {
 	dump   dumpProfile
 	offset *kernelOffset
 	taints int
+	// stopsAtPowerOff says that the watchdogs' notifier stops them at a power-off, too.
+	stopsAtPowerOff bool
 	// The detectors.
 	lockup lockupProfile
 	rcu    rcuProfile
@@ -269,6 +271,7 @@ func linux6(name string, a arch) profile {
 func linux612(name string, a arch) profile {
 	p := linux6(name, a)
 	p.fallback, p.hung = true, hung612
+	p.stopsAtPowerOff = true
 	if a == archX86 {
 		p.dump, p.die = dump612, die612
 	}

@@ -157,6 +157,7 @@ type (
 	}
 )
 
+func (Watch) step()        {}
 func (Say) step()          {}
 func (Sleep) step()        {}
 func (Exit) step()         {}

@@ -44,6 +44,9 @@ var sysAttrs = [...]sysAttr{
 	{path: "kernel/warn_count", mode: 0o444, get: (*Machine).warnCount},
 	{path: "module/printk/parameters/always_kmsg_dump", kind: attrBool, value: "N"},
 	{path: "module/rcupdate/parameters/rcu_cpu_stall_suppress", value: "0"},
+	{path: "module/watchdog/parameters/handle_boot_enabled", kind: attrBool, value: "Y"},
+	{path: "module/watchdog/parameters/open_timeout", kind: attrUint, value: "0"},
+	{path: "module/watchdog/parameters/stop_on_reboot", value: "-1", mode: 0o444},
 	{path: "module/rcupdate/parameters/rcu_cpu_stall_timeout", value: "21"},
 }
 

@@ -73,6 +73,9 @@ func (s sysFS) stat(m *Machine, _ *process, path string) (nodeKind, uint16, bool
 	if kind, mode, ok := m.statAttr(path); ok {
 		return kind, mode, true
 	}
+	if kind, mode, ok := m.statWatchdog(path); ok {
+		return kind, mode, true
+	}
 	d, name := s.split(m, path)
 	if d == nil {
 		return 0, 0, false
@@ -145,6 +148,7 @@ func (s sysFS) list(m *Machine, _ *process, path string) []string {
 		}
 	}
 	names = append(names, m.listAttrs(path)...)
+	names = append(names, m.listWatchdogs(path)...)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -154,11 +158,14 @@ func (sysFS) readlink(_ *Machine, _ *process, path string) (string, place, kerne
 	return "../../" + base(path), place{}, 0
 }
 
-func (sysFS) open(_ *Machine, _ *process, path string, write bool) kernel.Errno {
+func (sysFS) open(m *Machine, _ *process, path string, write bool) kernel.Errno {
 	if !write || strings.HasPrefix(path, sysReboot) {
 		return 0
 	}
 	if a := findAttr(path); a != nil && a.mode&0o200 != 0 || a != nil && a.mode == 0 {
+		return 0
+	}
+	if _, f := m.watchdogFile(path); f != nil && f.mode&0o200 != 0 {
 		return 0
 	}
 	return syscall.EACCES
@@ -175,6 +182,9 @@ func (s sysFS) read(m *Machine, _ *process, path string) (string, kernel.Errno) 
 		}
 		return text + "\n", 0
 	}
+	if w, f := m.watchdogFile(path); f != nil {
+		return f.text(w) + "\n", 0
+	}
 	d, name := s.split(m, path)
 	for _, f := range blockFiles {
 		if d != nil && f.name == name {
@@ -190,6 +200,9 @@ func (sysFS) write(m *Machine, p *process, path, text string) kernel.Errno {
 	}
 	if findAttr(path) != nil {
 		return m.writeAttr(p, path, text)
+	}
+	if w, f := m.watchdogFile(path); f != nil {
+		return m.setWatchdogFile(w, f, text)
 	}
 	return syscall.EACCES
 }
