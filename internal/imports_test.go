@@ -22,7 +22,7 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"internal/kernel":    {},
 		"internal/linux":     {"internal/kernel"},
-		"internal/simkernel": {"internal/kernel"},
+		"internal/simkernel": {"internal/kernel", "internal/simkernel/esr"},
 
 		"internal/actor": {"internal/kernel", "internal/nearest"},
 		"internal/actor/realactor": {

@@ -59,7 +59,7 @@ func (f BugCall) fail(m *Machine, x *context) {
 		if !p.reports() {
 			m.sayBug(f.At)
 		}
-		m.die(x, oops{str: p.bug, err: p.bugErr, bug: &f.At, at: f.At})
+		m.die(x, oops{str: p.bug, err: p.bugErr, bug: &f.At, code: p.bugCode, at: f.At})
 		if x.over(m) {
 			return
 		}

@@ -64,6 +64,7 @@ type dieProfile struct {
 	// bug is what BUG() traps as: its text, its number, and whether that is die()'s own to say.
 	bug     string
 	bugErr  uint64
+	bugCode string
 	bugSays []saying
 }
 
@@ -87,6 +88,8 @@ type fault86 struct {
 	lines []saying
 	// after is printed after the rest, on x86.
 	after string
+	// code are the instructions that have led there, on arm64.
+	code string
 }
 
 // oops is what die() is told.
@@ -98,6 +101,8 @@ type oops struct {
 	// lines and after are a page fault's.
 	lines []saying
 	after string
+	// code are the instructions that have led there, where they are not BUG's: on arm64.
+	code string
 	// bug is where BUG() stands, if it was one.
 	bug *Place
 	at  Place
@@ -327,7 +332,7 @@ func (m *Machine) dieText(r *dieRun, text string) string {
 		"{n}", fmt.Sprint(r.n), "{pre}", m.kernel.die.prefix,
 		"{cpu}", fmt.Sprint(r.cpu.id), "{pid}", fmt.Sprint(r.who.pid), "{comm}", r.who.comm,
 		"{taint}", m.printTainted(), "{release}", m.kernel.release, "{version}", m.kernel.version,
-		"{sym}", r.at.symbol(),
+		"{sym}", r.at.symbol(), "{code}", r.code,
 	).Replace(text)
 }
 

@@ -139,22 +139,6 @@ var (
 	die6   = die5.with(func(p *dieProfile) { p.header = []string{"{str}: {err} [#{n}] PREEMPT SMP NOPTI"} })
 	die612 = die5.with(func(p *dieProfile) { p.header = []string{"Oops: {str}: {err} [#{n}] PREEMPT SMP NOPTI"} })
 	die7   = die5.with(func(p *dieProfile) { p.header = []string{"Oops: {str}: {err} [#{n}] SMP NOPTI"} })
-
-	dieARM64 = dieProfile{
-		steps: []dieStep{
-			dieLock, dieEnter, dieVerbose, dieBust, dieHeader, dieNotify, dieShow, dieKexec,
-			dieUnbust, dieTaint, dieExit, dieInIRQ, dieOnOops, dieUnlock, dieStopped, dieKill,
-		},
-		header: []string{"Internal error: {str}: {err} [#{n}] SMP"}, digits: 16, level: emergency,
-		shows: []dieLine{
-			{part: (*Machine).modulesOf}, {part: (*Machine).showRegs},
-			{saying: saying{emergency, "Code: 00000000 00000000 00000000 00000000 (d4210000) "}},
-		},
-		named: true, fault: faultARM64,
-		bug: "Oops - BUG", bugErr: 0xf2000800, bugSays: dieX86Bug,
-	}
-	// In 5.10 BUG() does not tell die() what the processor has told.
-	dieARM64On5 = dieARM64.with(func(p *dieProfile) { p.bugErr = 0 })
 )
 
 // with is a profile with a difference.

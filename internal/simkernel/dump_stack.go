@@ -23,8 +23,7 @@ type dumpProfile struct {
 	regs []string
 }
 
-// The lines of registers (arch/x86/kernel/process_64.c, arch/arm64/kernel/process.c and their
-// like).
+// The lines of registers (arch/x86/kernel/process_64.c).
 var (
 	regsX86 = []string{
 		"RIP: 0010:0xffffffff81000000",
@@ -39,32 +38,15 @@ var (
 		"CS:  0010 DS: 0000 ES: 0000 CR0: 0000000080050033",
 		"CR2: 0000000000000000 CR3: 0000000000000000 CR4: 00000000000006f0",
 	}
-	regsARM64 = []string{
-		"pstate: 60000005 (nZCv daif -PAN -UAO -TCO -DIT -SSBS BTYPE=--)",
-		"pc : 0xffff800008000000",
-		"lr : 0xffff800008000000",
-		"sp : ffff800008000000",
-		"x29: 0000000000000000 x28: 0000000000000000 x27: 0000000000000000",
-		"x26: 0000000000000000 x25: 0000000000000000 x24: 0000000000000000",
-		"x23: 0000000000000000 x22: 0000000000000000 x21: 0000000000000000",
-		"x20: 0000000000000000 x19: 0000000000000000 x18: 0000000000000000",
-		"x17: 0000000000000000 x16: 0000000000000000 x15: 0000000000000000",
-		"x14: 0000000000000000 x13: 0000000000000000 x12: 0000000000000000",
-		"x11: 0000000000000000 x10: 0000000000000000 x9 : 0000000000000000",
-		"x8 : 0000000000000000 x7 : 0000000000000000 x6 : 0000000000000000",
-		"x5 : 0000000000000000 x4 : 0000000000000000 x3 : 0000000000000000",
-		"x2 : 0000000000000000 x1 : 0000000000000000 x0 : 0000000000000000",
-	}
 )
 
 var (
-	dump26    = dumpProfile{trace: "Call Trace:"}
-	dump4     = dumpProfile{trace: "Call Trace:", machine: pcName, regs: regsX86}
-	dump6     = dumpProfile{trace: "Call Trace:", tags: true, machine: pcName, regs: regsX86}
-	dump612   = dumpProfile{trace: "Call Trace:", tags: true, uid: true, machine: pcName, regs: regsX86}
-	dumpARM   = dumpProfile{trace: "Backtrace: "}
-	dumpARM64 = dumpProfile{trace: "Call trace:", machine: virtName, regs: regsARM64}
-	dumpMIPS  = dumpProfile{trace: "Call Trace:"}
+	dump26   = dumpProfile{trace: "Call Trace:"}
+	dump4    = dumpProfile{trace: "Call Trace:", machine: pcName, regs: regsX86}
+	dump6    = dumpProfile{trace: "Call Trace:", tags: true, machine: pcName, regs: regsX86}
+	dump612  = dumpProfile{trace: "Call Trace:", tags: true, uid: true, machine: pcName, regs: regsX86}
+	dumpARM  = dumpProfile{trace: "Backtrace: "}
+	dumpMIPS = dumpProfile{trace: "Call Trace:"}
 )
 
 const (

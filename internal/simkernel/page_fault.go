@@ -42,7 +42,7 @@ func (m *Machine) badAccess(x *context, f access) {
 		return
 	}
 	d := m.kernel.die.fault(m, x, f)
-	o := oops{str: d.str, err: d.err, sig: d.sig, after: d.after, at: f.at}
+	o := oops{str: d.str, err: d.err, sig: d.sig, after: d.after, code: d.code, at: f.at}
 	if m.kernel.die.showsFault() {
 		o.lines = d.lines
 	} else {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/simkernel/esr"
 )
 
 // arch is the architecture that a kernel is built for.
@@ -87,6 +88,8 @@ type profile struct {
 	taints int
 	// stopsAtPowerOff says that the watchdogs' notifier stops them at a power-off, too.
 	stopsAtPowerOff bool
+	// exceptions is what an arm64 kernel does about them.
+	exceptions esr.Version
 	// The detectors.
 	lockup lockupProfile
 	rcu    rcuProfile
@@ -232,7 +235,7 @@ func linux4(name string, a arch) profile {
 	p.die, p.warn, p.noInit = die4, warn4, noInit4
 	p.backtraces = a == archX86
 	if a == archARM64 {
-		p.dump, p.stop, p.offset = dumpARM64, stopARM64, offsetARM64
+		p.stop, p.offset = stopARM64, offsetARM64
 		p.deafAlone = false
 	}
 	return p
@@ -248,9 +251,6 @@ func linux5(name string, a arch) profile {
 	p.panicModes, p.limitsCPU, p.emergencyState = true, true, true
 	p.die, p.warn, p.exit, p.initDeath, p.noInit = die5, warn5, exit5, initDeath5, noInit5
 	p.panicOnTaint = true
-	if a == archARM64 {
-		p.die = dieARM64On5
-	}
 	return p
 }
 
@@ -259,7 +259,7 @@ func linux6(name string, a arch) profile {
 	p := linux5(name, a)
 	p.restart, p.kexec, p.states = prepared, kexec6, states6
 	p.panic, p.lockup, p.rcu, p.hung = panic6, lockup6, rcu6, hung6
-	p.die, p.exit, p.endTrace, p.taints = dieARM64, exit6, endTraceZero, 19
+	p.exit, p.endTrace, p.taints = exit6, endTraceZero, 19
 	if a == archX86 {
 		p.dump, p.die = dump6, die6
 	}
@@ -320,8 +320,8 @@ var profiles = []profile{
 	release(onWatchdog(linux3("linux-3.10-mips-wdt", archMIPS)), "3.10.105", "#1"),
 	release(onPC(linux4("linux-4.19-x86_64", archX86)), "4.19.0", "#1"),
 	release(onPC(linux5("linux-5.10-x86_64", archX86)), "5.10.0", "#1 SMP"),
-	release(onARM(linux5("linux-5.10-arm64", archARM64), 0), "5.10.0", "#1 SMP"),
-	release(onARM(linux6("linux-6.1-arm64", archARM64), 0), "6.1.0", "#1 SMP"),
+	exceptions(release(onARM(linux5("linux-5.10-arm64", archARM64), 0), "5.10.0", "#1 SMP"), esr.Linux510),
+	exceptions(release(onARM(linux6("linux-6.1-arm64", archARM64), 0), "6.1.0", "#1 SMP"), esr.Linux61),
 	release(onPC(linux612("linux-6.12-x86_64", archX86)), "6.12.0", "#1 SMP PREEMPT_DYNAMIC"),
 	release(onPC(linux7("linux-7.2-x86_64", archX86)), "7.2.0", "#1 SMP PREEMPT(lazy)"),
 }

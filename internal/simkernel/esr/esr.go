@@ -2,8 +2,8 @@
 // ESR_ELx, what each version of the kernel does about it, and the text in which it says so.
 //
 // It knows no machine. What the registers do not tell, as whether memory is mapped, is told to it;
-// what is to be done, as dying, is its answer. What differs between versions is data, see [Version]. The facts are
-// [Kernel 4.1 to 4.44].
+// what is to be done, as dying, is its answer. What differs between versions is data, see [Version].
+// The facts are [Kernel 4.1 to 4.44].
 package esr
 
 // An ESR is the exception syndrome register, ESR_ELx (arch/arm64/include/asm/esr.h).
@@ -244,6 +244,10 @@ const (
 // Translation reports whether nothing is mapped there, at level 0 to 3. Level -1, 0x2b, is not among
 // them: the kernel looks at these bits only.
 func (s Status) Translation() bool { return s&statusType == translation }
+
+// Level is the level of the page tables at which a status says that it happened, if it is one of
+// those that do.
+func (s Status) Level() uint8 { return uint8(s & 3) }
 
 // Permission reports whether what is mapped there may not be used so.
 func (s Status) Permission() bool { return s&statusType == permission }

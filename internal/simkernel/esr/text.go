@@ -158,11 +158,14 @@ func (v Version) Unexpected(vec Vector, cpu int, e ESR) Line {
 		vec, cpu, v.esr(e), v.Class(e.EC())), "__panic_unhandled"}
 }
 
+// AfterOops is what comes after the number of an oops.
+func (v Version) AfterOops() string { return v.data().afterOops }
+
 // InternalError is the first line of an oops: the n-th, counted from 1 (__die).
 func (v Version) InternalError(what string, err uint64, n int) Line {
 	return Line{
 		Emergency, fmt.Sprintf("Internal error: %s: %016x [#%d]%s", what, err, n,
-			v.data().afterOops), "__die",
+			v.AfterOops()), "__die",
 	}
 }
 

@@ -1,0 +1,159 @@
+package simkernel
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/simkernel/esr"
+)
+
+// shapes are what is left of lines without what differs from oops to oops: numbers, symbols, frames.
+func shapes(lines []string) []string {
+	cut := regexp.MustCompile(`^(CPU: |pc : |lr : ).*`)
+	flags := regexp.MustCompile(`(?i)\(nzcv`)
+	hex := regexp.MustCompile(`\b(0x)?[0-9a-f]{8,16}\b`)
+	var all []string
+	for _, l := range lines {
+		if strings.HasPrefix(l, " ") && strings.Contains(l, "+0x") {
+			continue
+		}
+		l = flags.ReplaceAllString(cut.ReplaceAllString(l, "$1"), "(nzcv")
+		all = append(all, hex.ReplaceAllString(l, "#"))
+	}
+	return all
+}
+
+// TestRecordedARM64Oops plays the oops that a 6.1 kernel was seen to have, line by line
+// [Kernel 4.28, 4.45].
+func TestRecordedARM64Oops(t *testing.T) {
+	text, err := os.ReadFile("esr/testdata/oops-6.1.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamp := regexp.MustCompile(`(?m)^\[ *[0-9.]+\] `)
+	want := strings.Split(strings.TrimSuffix(stamp.ReplaceAllString(string(text), ""), "\n"), "\n")
+	c := caseOf{
+		kernels: []string{"linux-6.1-arm64"},
+		cfg:     Config{Panic: PanicConfig{Modules: []string{"lab(OE+)"}}},
+		steps:   []Step{Oops{How: NullWrite{Addr: 0x30}}},
+	}
+	c.play(t, func(t *testing.T, f *fate) {
+		said := make([]string, len(f.said))
+		for i, s := range f.said {
+			said[i] = s[len("0 "):]
+		}
+		// What comes after that line is the end of the test.
+		const last = "---[ end trace 0000000000000000 ]---"
+		wantEqual(t, "lines", shapes(said[:slices.Index(said, last)+1]), shapes(want))
+		wantStatus(t, f, kernel.WaitStatus(syscall.SIGSEGV))
+	})
+}
+
+// TestARM64DieStopped: who stops the die chain saves the task, but not the machine [Kernel 4.46].
+func TestARM64DieStopped(t *testing.T) {
+	stops := PanicConfig{DieNotifiers: []Notifier{{Name: "d", Returns: NotifyStop}}}
+	for _, test := range []struct {
+		kernels  []string
+		panics   string // kernel.panic_on_oops
+		want     string // the panic
+		printed  bool
+		survives bool
+	}{
+		{armKernels, "0", "", false, true},
+		{armKernels, "1", "Oops: Fatal exception", false, false},
+		{[]string{"linux-6.1-x86_64"}, "1", "", true, true},
+	} {
+		caseOf{
+			kernels: test.kernels, steps: []Step{Oops{How: NullWrite{}}},
+			cfg: Config{Panic: stops, Cmdline: "sysctl.kernel.panic_on_oops=" + test.panics},
+		}.play(t, func(t *testing.T, f *fate) {
+			if test.survives {
+				wantStatus(t, f, 0)
+			} else {
+				wantPanic(t, f, test.want)
+			}
+			printed := slices.ContainsFunc(f.said, func(s string) bool {
+				return strings.Contains(s, "Modules linked in:")
+			})
+			wantEqual(t, "printed", printed, test.printed)
+		})
+	}
+}
+
+// TestARM64Signal: every oops ends its task by SIGSEGV [Kernel 4.47].
+func TestARM64Signal(t *testing.T) {
+	for _, how := range []Failure{
+		NullWrite{},
+		BugCall{},
+		abort(esr.Unknown, 0, 0), abort(esr.BTI, 0, 0),
+		abort(esr.DAbort, 0x10, 8), abort(esr.BRK64, 1, 0),
+	} {
+		fails(how, "", func(t *testing.T, f *fate) {
+			wantStatus(t, f, kernel.WaitStatus(syscall.SIGSEGV))
+		})(t)
+	}
+	caseOf{kernels: []string{"linux-6.1-x86_64"}, steps: []Step{Oops{How: NullWrite{}}}}.play(t,
+		func(t *testing.T, f *fate) { wantStatus(t, f, kernel.WaitStatus(syscall.SIGKILL)) })
+}
+
+// TestBadAccessOnARM64: what a driver does wrong, as the processor says it.
+func TestBadAccessOnARM64(t *testing.T) {
+	for _, test := range []struct {
+		how  Failure
+		want []string
+	}{
+		{BadPointer{Addr: 0xdead000000000100, Reads: true}, []string{
+			"1 Unable to handle kernel paging request at virtual address dead000000000100",
+			"1   CM = 0, WnR = 0",
+			"1 [dead000000000100] address between user and kernel address ranges",
+		}},
+		{BadPointer{Addr: 0xffff800008123456}, []string{
+			"1 Unable to handle kernel paging request at virtual address ffff800008123456",
+			"1   CM = 0, WnR = 1",
+			"1 swapper pgtable: 4k pages, 48-bit VAs, pgdp=0000000040000000",
+		}},
+		{BadPointer{Executes: true}, []string{
+			"1 Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000",
+			"1   EC = 0x21: IABT (current EL), IL = 32 bits",
+			"1 user pgtable: 4k pages, 48-bit VAs, pgdp=0000000040000000",
+			"0 Code: bad PC value",
+		}},
+	} {
+		fails(test.how, "", func(t *testing.T, f *fate) { wantSaid(t, f, test.want...) })(t)
+	}
+}
+
+// TestWalkFitsTheStatus: the tables end where the register says that there is nothing more.
+func TestWalkFitsTheStatus(t *testing.T) {
+	for status, last := range map[uint32]string{
+		4: "pgd=0000000000000000", 5: "pud=0000000000000000", 6: "pmd=0000000000000000",
+		7: "pte=0000000000000000", 0xf: "pte=0068000040002f93", 0x30: "pte=0068000040002f93",
+	} {
+		fails(abort(esr.DAbort, status, 0xffff800008000000), "", func(t *testing.T, f *fate) {
+			if !slices.ContainsFunc(f.said, func(s string) bool { return strings.HasSuffix(s, last) }) {
+				t.Errorf("status %#x: want %q at the end, said %q", status, last, f.said)
+			}
+		})(t)
+	}
+}
+
+// TestExceptionsElsewhere: no other machine knows them.
+func TestExceptionsElsewhere(t *testing.T) {
+	caseOf{kernels: []string{"linux-6.1-x86_64", "linux-3.10-arm"}, steps: []Step{Oops{How: toNull}}}.play(t,
+		func(t *testing.T, f *fate) {
+			wantStatus(t, f, 0)
+			wantUnsaid(t, f, "Unable to handle")
+		})
+}
+
+// TestMachineCheckTaint: 6.1 remembers that the hardware has failed.
+func TestMachineCheckTaint(t *testing.T) {
+	fails(abort(esr.DAbort, 0x10, 8), "", func(t *testing.T, f *fate) {
+		wantEqual(t, "tainted", f.isTainted(taintMachineCheck), f.kernel.name == "linux-6.1-arm64")
+	})(t)
+}
