@@ -40,6 +40,8 @@ type Report struct {
 	// At is when the kernel was made to fail, since boot.
 	At      time.Duration `json:"at"`
 	Verdict Verdict       `json:"verdict"`
+	// Steps is how much the model has done for it (simkernel.Machine.Steps).
+	Steps uint64 `json:"steps"`
 }
 
 // Line is a line of the kernel log.
@@ -70,7 +72,7 @@ func Play(spec Spec) (*Report, error) {
 	m := simkernel.New(p.cfg)
 	p.failure.plan(p, m)
 	end := m.Boot(p.pid1)
-	r := &Report{At: p.at}
+	r := &Report{At: p.at, Steps: m.Steps()}
 	for _, l := range m.Log() {
 		r.Lines = append(r.Lines, Line{
 			At: l.At, Level: l.Level, OnConsole: l.Shown, Text: l.Text, By: l.By,

@@ -127,16 +127,15 @@ func (p *play) set(k *profile, s Setting) error {
 	if w, ok := findBootWord(s.Name); ok {
 		return p.setWord(k, w, s)
 	}
-	sysctls := simkernel.Sysctls()
 	dotted := strings.ReplaceAll(s.Name, "/", ".")
 	name := dotted
-	if !slices.Contains(sysctls, name) {
+	if !simkernel.HasSysctl(name) {
 		name = "kernel." + dotted
 	}
 	var err error
 	word := "sysctl." + name + "=" + s.Value
 	switch {
-	case slices.Contains(sysctls, name):
+	case simkernel.HasSysctl(name):
 		err = simkernel.CheckSysctl(name, s.Value)
 	case slices.Contains(simkernel.Parameters(), dotted):
 		name = dotted

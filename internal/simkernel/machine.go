@@ -108,6 +108,7 @@ type Machine struct {
 	runq    runQueue
 	current *process // that is running
 	work    int      // done since time last moved
+	steps   uint64   // done since the boot
 	most    int      // threads that there were together since then
 
 	// Processes.
@@ -230,6 +231,7 @@ func New(cfg Config) *Machine {
 	m.setUpReboot()
 	m.setUpCPUs()
 	m.setUpWatchdogs()
+	m.setUpSysctls()
 	return m
 }
 

@@ -480,6 +480,7 @@ var (
 
 // in says which function of the kernel is under way, until the function that it returns is called.
 func (m *Machine) in(function string) (leave func()) {
+	m.steps++
 	d := &m.dying
 	d.function = append(d.function, function)
 	n := len(d.function)

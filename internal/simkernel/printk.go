@@ -109,6 +109,7 @@ func (m *Machine) emit(r record) {
 	if m.dying.suppress {
 		return
 	}
+	m.steps++
 	g := &m.ring
 	size := g.size
 	if size == 0 {

@@ -12,12 +12,23 @@ import (
 func Sysctls() []string {
 	names := make([]string, 0, len(knobs))
 	for i := range knobs {
-		// This one wants a newline, which no word of the command line has.
-		if knobs[i].perm()&0o200 != 0 && knobs[i].name != "kernel/printk_devkmsg" {
+		if knobs[i].settable() {
 			names = append(names, strings.ReplaceAll(knobs[i].name, "/", "."))
 		}
 	}
 	return names
+}
+
+// HasSysctl reports whether a name is one of Sysctls.
+func HasSysctl(name string) bool {
+	k := findKnob(strings.ReplaceAll(name, ".", "/"))
+	return k != nil && k.settable()
+}
+
+// settable reports whether a word of the command line can set it.
+func (k *knob) settable() bool {
+	// This one wants a newline, which no word of the command line has.
+	return k.perm()&0o200 != 0 && k.name != "kernel/printk_devkmsg"
 }
 
 // CheckSysctl says what is wrong with a value for one of Sysctls, if something is.
@@ -29,10 +40,14 @@ func CheckSysctl(name, value string) error {
 	if k.kind != knobText && strings.TrimSpace(value) == "" {
 		return fmt.Errorf("expected %s", k.expects())
 	}
-	m := New(Config{})
-	if e := m.setKnob(k.name, value); e != 0 && k.kind == knobText {
+	_, e := k.parse(k.value, value)
+	if k.get != nil || k.check != nil {
+		e = New(Config{}).setKnob(k.name, value)
+	}
+	switch {
+	case e != 0 && k.kind == knobText:
 		return e
-	} else if e != 0 {
+	case e != 0:
 		return fmt.Errorf("expected %s", k.expects())
 	}
 	// The kernel itself leaves some out without an error.

@@ -159,8 +159,7 @@ func findKnob(name string) *knob {
 	return &knobs[i]
 }
 
-// setUpKnobs gives the knobs what the command line says (init/main.c; fs/proc/proc_sysctl.c,
-// do_sysctl_args).
+// setUpKnobs gives the knobs what the command line says (init/main.c), but for setUpSysctls.
 func (m *Machine) setUpKnobs() {
 	m.ring.levels = [4]int{
 		defaultConsoleLevel, defaultMessageLevel, minimumConsoleLevel, defaultConsoleLevel,
@@ -170,10 +169,6 @@ func (m *Machine) setUpKnobs() {
 	}
 	for word := range strings.FieldsSeq(m.cfg.Cmdline) {
 		key, value, given := strings.Cut(word, "=")
-		if name, ok := strings.CutPrefix(key, "sysctl."); ok && given {
-			m.setKnob(strings.ReplaceAll(name, ".", "/"), value)
-			continue
-		}
 		for _, a := range bootArguments {
 			switch {
 			case a.key != key:
@@ -185,6 +180,20 @@ func (m *Machine) setUpKnobs() {
 		}
 		m.attrArgument(key, value, given)
 		m.printkArgument(key, value)
+	}
+}
+
+// setUpSysctls does what the words of the command line say that begin with sysctl. The kernel does
+// so last, when there is a PID 1 (fs/proc/proc_sysctl.c, do_sysctl_args).
+func (m *Machine) setUpSysctls() {
+	if m.cfg.Cmdline == "" {
+		return
+	}
+	for word := range strings.FieldsSeq(m.cfg.Cmdline) {
+		key, value, given := strings.Cut(word, "=")
+		if name, ok := strings.CutPrefix(key, "sysctl."); ok && given {
+			m.setKnob(strings.ReplaceAll(name, ".", "/"), value)
+		}
 	}
 }
 

@@ -198,3 +198,20 @@ func TestSysrq(t *testing.T) {
 	m := New(Config{})
 	wantEqual(t, "without it", m.setProc(nil, "sysrq-trigger", "b"), kernel.ENOENT)
 }
+
+// TestSysctlsOnTheCommandLine are set when all else is there: those that stand elsewhere in the
+// model, too.
+func TestSysctlsOnTheCommandLine(t *testing.T) {
+	m := New(Config{Cmdline: "sysctl.kernel.cad_pid=1 sysctl.kernel.ctrl-alt-del=0 " +
+		"sysctl.kernel.poweroff_cmd=/bin/off sysctl.kernel.pid_max=400 sysctl.kernel.panic=3 panic=5"})
+	for name, want := range map[string]string{
+		"kernel/cad_pid": "1\n", "kernel/ctrl-alt-del": "0\n", "kernel/poweroff_cmd": "/bin/off\n",
+		"kernel/pid_max": "400\n",
+		// Wherever it stands: the words that are no sysctl are read earlier.
+		"kernel/panic": "3\n",
+	} {
+		if got, e := m.knob(name); got != want {
+			t.Errorf("%s: got %q, %v, want %q", name, got, e, want)
+		}
+	}
+}

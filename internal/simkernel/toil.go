@@ -19,10 +19,15 @@ const signalsPerWork = 16
 // toil counts work and ends the machine when there is no end to it.
 func (m *Machine) toil() {
 	m.work++
+	m.steps++
 	if m.work > workLimit && m.work > workLimit+workLimitPerTask*m.most {
 		m.finish(End{How: Livelocked, Text: "endless work at one instant"})
 	}
 }
+
+// Steps is how much the machine has done since its boot: calls of PID 1, events and what processes
+// do, lines of the kernel log, and functions of a kernel that dies.
+func (m *Machine) Steps() uint64 { return m.steps }
 
 // signalled counts the work of a call that has looked at n processes to signal them.
 func (m *Machine) signalled(n int) { m.work += n / signalsPerWork }
