@@ -81,6 +81,9 @@ func (f *access) codeX86() uint64 {
 // faultX86 is page_fault_oops (arch/x86/mm/fault.c). In a thread without memory of its own, and in
 // an interrupt, nothing has switched interrupts on.
 func faultX86(m *Machine, x *context, f access) fault86 {
+	if !canonical(f.addr) {
+		return m.protectionX86(f)
+	}
 	if x.who.task == nil && x.in == InTask {
 		x.irqsOff = true
 	}
@@ -114,6 +117,9 @@ const pageTablesX86 = "PGD 0 P4D 0 "
 // fault419 is no_context of 4.19.
 func fault419(m *Machine, x *context, f access) fault86 {
 	d := faultX86(m, x, f)
+	if !canonical(f.addr) {
+		return d
+	}
 	what := "paging request"
 	if f.null() {
 		what = "NULL pointer dereference"

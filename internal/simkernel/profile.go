@@ -106,6 +106,12 @@ type profile struct {
 	// panicOnTaint says that there is such an argument, and backtraces that there is a way
 	// to get one from a CPU that has interrupts off.
 	panicOnTaint, backtraces bool
+	// doubleFault is what happens at one, stackProtector the panic's text if a function's stack
+	// is overwritten, and guessesAddress says that the kernel says what a general protection
+	// fault was.
+	doubleFault    doubleFault
+	stackProtector string
+	guessesAddress bool
 	// oneSwapper says that all idle tasks have the same name.
 	oneSwapper bool
 }
@@ -192,7 +198,7 @@ func linux26(name string) profile {
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
 		lockup: lockup26, oom: oom26,
 		die: die2617, warn: warn2617, initDeath: initDeath2617, noInit: noInit26,
-		oneSwapper: true,
+		oneSwapper: true, doubleFault: doubleFaultSpins,
 	}
 }
 
@@ -214,6 +220,7 @@ func linux3(name string, a arch) profile {
 		says: words3, states: states26, reasons: reasonsByKind, emergencyDump: true,
 		starting: "Starting new kernel",
 		die:      dieARM, warn: warn3, initDeath: initDeath3, noInit: noInit3, endTrace: endTraceCounts,
+		stackProtector: "stack-protector: Kernel stack is corrupted in: 80000000\n",
 	}
 	if a == archMIPS {
 		p.dump, p.stop, p.die = dumpMIPS, stopMIPS, dieMIPS
@@ -233,10 +240,11 @@ func linux4(name string, a arch) profile {
 	p.dump, p.stop, p.offset = dump4, stopX86, offsetX86
 	p.deafAlone = true
 	p.die, p.warn, p.noInit = die4, warn4, noInit4
-	p.backtraces = a == archX86
+	p.stackProtector = "stack-protector: Kernel stack is corrupted in: {sym}"
+	p.backtraces, p.doubleFault = true, doubleFaultPanics
 	if a == archARM64 {
 		p.stop, p.offset = stopARM64, offsetARM64
-		p.deafAlone = false
+		p.deafAlone, p.backtraces, p.doubleFault = false, false, doubleFaultNone
 	}
 	return p
 }
@@ -250,7 +258,10 @@ func linux5(name string, a arch) profile {
 	p.startingLevel, p.kexecCommand = notice, "kexec reboot"
 	p.panicModes, p.limitsCPU, p.emergencyState = true, true, true
 	p.die, p.warn, p.exit, p.initDeath, p.noInit = die5, warn5, exit5, initDeath5, noInit5
-	p.panicOnTaint = true
+	p.panicOnTaint, p.guessesAddress = true, true
+	if a == archX86 {
+		p.doubleFault = doubleFaultDies
+	}
 	return p
 }
 

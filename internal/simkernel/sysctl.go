@@ -178,6 +178,9 @@ func (m *Machine) setUpKnobs() {
 				m.keepKnob(a.knob, "1")
 			}
 		}
+		if key == "panic_on_taint" {
+			m.panicOnTaintArgument(value)
+		}
 		m.attrArgument(key, value, given)
 		m.printkArgument(key, value)
 	}
@@ -256,6 +259,9 @@ func (m *Machine) setKnob(name, text string) kernel.Errno {
 	value, e := k.parse(m.knobValue(k), text)
 	if e != 0 {
 		return e
+	}
+	if name == "kernel/tainted" {
+		return m.writeTainted(value)
 	}
 	if name == "kernel/printk_devkmsg" {
 		// It wants the newline, too (kernel/printk/printk.c, devkmsg_sysctl_set_loglvl).

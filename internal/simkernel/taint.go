@@ -3,6 +3,8 @@ package simkernel
 import (
 	"strconv"
 	"strings"
+
+	"github.com/rebound-init/rebound/internal/kernel"
 )
 
 // taint is a flag of kernel.tainted (include/linux/panic.h).
@@ -40,6 +42,41 @@ func (m *Machine) checkPanicOnTaint(x *context, n int64) {
 		m.panicOnTaint = 0
 		m.panic(x, "panic_on_taint set ...")
 	}
+}
+
+// panicOnTaintArgument takes panic_on_taint=MASK[,nousertaint] (kernel/panic.c,
+// panic_on_taint_setup).
+func (m *Machine) panicOnTaintArgument(value string) {
+	mask, mode, _ := strings.Cut(value, ",")
+	n, err := strconv.ParseUint(strings.TrimPrefix(mask, "0x"), 16, 64)
+	n &= 1<<m.kernel.taints - 1
+	if !m.kernel.panicOnTaint || err != nil || n == 0 {
+		return
+	}
+	m.panicOnTaint, m.noUserTaint = n, mode == "nousertaint"
+	state := "disabled"
+	if m.noUserTaint {
+		state = "enabled"
+	}
+	m.printk(info, "panic_on_taint: bitmask=0x"+strconv.FormatUint(n, 16)+" nousertaint_mode="+state)
+}
+
+// writeTainted writes kernel.tainted, with all that follows from it (kernel/sysctl.c, proc_taint).
+func (m *Machine) writeTainted(value string) kernel.Errno {
+	n, _ := strconv.ParseInt(value, 10, 64)
+	if m.noUserTaint && uint64(n)&m.panicOnTaint != 0 {
+		return kernel.EINVAL
+	}
+	m.keepKnob("kernel/tainted", value)
+	if len(m.cpus) == 0 {
+		return 0 // the command line, and nobody runs yet
+	}
+	who := m.current
+	if who == nil {
+		who = m.init
+	}
+	m.checkPanicOnTaint(m.here(who), n)
+	return 0
 }
 
 // printTainted is what a kernel says of its taint (kernel/panic.c, print_tainted).
