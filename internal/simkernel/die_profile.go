@@ -150,7 +150,7 @@ func (p dieProfile) with(change func(*dieProfile)) dieProfile {
 // modulesOf is printModules as a part of what die() shows.
 func (m *Machine) modulesOf(*context) { m.printModules() }
 
-// The versions of WARN() [Kernel 3.24 to 3.28].
+// The versions of WARN() [Kernel 3.34 to 3.37].
 var (
 	warn2617 = warnProfile{
 		steps: []warnStep{warnLine, warnStack}, level: defaultMessageLevel,

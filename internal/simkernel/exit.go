@@ -268,6 +268,9 @@ func (m *Machine) initEnded() bool {
 	}
 	e := m.rest
 	if e.How == Exited && !m.cfg.Namespace {
+		if m.restOfFirst {
+			e.Status = 0 // what counts is the last one's
+		}
 		m.attemptedToKillInit(m.lastOfInit(), e.Status)
 		return m.ended
 	}

@@ -16,7 +16,7 @@ type initDeathProfile struct {
 	late bool
 }
 
-// The versions of the death of init [Kernel 3.15 to 3.18].
+// The versions of the death of init [Kernel 3.23 to 3.28].
 var (
 	initDeath2617 = initDeathProfile{text: "Attempted to kill init!", leader: true}
 	initDeath2624 = initDeathProfile{text: "Attempted to kill init!"}
@@ -53,7 +53,9 @@ func (m *Machine) initThreadDies(x *context, status kernel.WaitStatus) {
 	m.ending, m.rest = true, End{How: Exited, Status: status}
 	if !m.cfg.Namespace && (m.kernel.initDeath.leader || len(m.init.others()) == 0) {
 		m.attemptedToKillInit(x, status)
+		return
 	}
+	m.restOfFirst = true
 }
 
 // lastOfInit is the thread of PID 1 that ends last: it is the one whose number the panic shows, and

@@ -24,7 +24,7 @@ type noInitProfile struct {
 	root []string
 }
 
-// The versions of kernel_init [Kernel 3.19 to 3.21].
+// The versions of kernel_init [Kernel 3.29, 3.30].
 var (
 	noInit26 = noInitProfile{
 		rdinit: saying{warning, "Failed to execute {init}"},

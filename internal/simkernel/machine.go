@@ -189,11 +189,13 @@ type Machine struct {
 	running bool
 	ending  bool // PID 1 is no more; rest says how
 	rest    End
-	// lastThread is the thread of PID 1 that has ended last.
-	lastThread kernel.PID
-	ended      bool
-	end        End
-	answers    Answers // at the end
+	// lastThread is the thread of PID 1 that has ended last, and restOfFirst says that rest
+	// is of the first thread alone: the others end when they like.
+	lastThread  kernel.PID
+	restOfFirst bool
+	ended       bool
+	end         End
+	answers     Answers // at the end
 }
 
 // New makes a machine. The maps of the configuration are only read.

@@ -15,7 +15,7 @@ type exitProfile struct {
 	limit, early bool
 }
 
-// The versions of what becomes of it [Kernel 3.10 to 3.14].
+// The versions of what becomes of it [Kernel 3.19 to 3.22].
 var (
 	exit5 = exitProfile{limit: true, early: true}
 	exit6 = exitProfile{limit: true, irqs: true}

@@ -292,7 +292,7 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 // panicSays prints why, and keeps it if it is the first reason.
 func (m *Machine) panicSays(r *panicRun) {
 	text := "Kernel panic - not syncing: " + r.text
-	m.diesOf(End{How: Panicked, Text: text})
+	m.diesOf(End{How: Panicked, Text: strings.TrimSuffix(text, "\n")})
 	m.printk(emergency, text)
 }
 
