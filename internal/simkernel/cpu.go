@@ -220,25 +220,55 @@ func (m *Machine) fireHardware(i int) {
 // hardwareUntil lets what needs no CPU happen until then. Interrupts are off.
 func (m *Machine) hardwareUntil(t time.Duration) {
 	for !m.ended {
-		first := -1
-		for i := range m.hardware {
-			e := &m.hardware[i]
-			if e.cpu < 0 && e.at <= t && (first < 0 || e.at < m.hardware[first].at) {
-				first = i
-			}
-		}
-		if first < 0 {
+		at, do := m.nextWithoutCPU(false)
+		if do == nil || at > t {
 			return
 		}
-		m.fireHardware(first)
+		do()
 	}
+}
+
+// nextWithoutCPU is what happens next of what needs no process to run: hardware, interrupts if
+// anybody takes them, and what is done to the machine from outside.
+func (m *Machine) nextWithoutCPU(interrupts bool) (time.Duration, func()) {
+	first := -1
+	for i := range m.hardware {
+		e := &m.hardware[i]
+		if e.cpu >= 0 && (!interrupts || !m.cpus[e.cpu].takesInterrupts()) {
+			continue
+		}
+		if first < 0 || e.at < m.hardware[first].at {
+			first = i
+		}
+	}
+	outside := -1
+	for i := range m.events {
+		e := &m.events[i]
+		if e.p == nil && m.actions[e.act].outside && (outside < 0 || m.events.less(i, outside)) {
+			outside = i
+		}
+	}
+	switch {
+	case outside >= 0 && (first < 0 || m.events[outside].at <= m.hardware[first].at):
+		e := m.events[outside]
+		return max(e.at, m.now), func() {
+			a := m.actions[e.act].action
+			m.actions[e.act] = scheduled{action: tick{}}
+			m.moveTo(e.at)
+			m.toil()
+			a.act(m)
+		}
+	case first >= 0:
+		return max(m.hardware[first].at, m.now), func() { m.fireHardware(first) }
+	}
+	return 0, nil
 }
 
 // mdelay lets a CPU wait without sleeping. Meanwhile the others go on, as far as they can, and so
 // does the hardware. PID 1 does not, for it is on the stack of who called. kernel.Never is for
 // ever: what ends it is the hardware, or the bound on time.
 func (m *Machine) mdelay(d time.Duration) {
-	until := m.later(d)
+	since, until := m.now, m.later(d)
 	for !m.ended {
 		at, do := m.nextOfOthers()
 		if do == nil || at > until {
@@ -253,6 +283,9 @@ func (m *Machine) mdelay(d time.Duration) {
 	switch {
 	case m.ended:
 	case until == kernel.Never:
+		if !m.aCPUIsFree() {
+			m.now = since // nothing that has happened since helps it
+		}
 		m.hang()
 	case until > m.cfg.Until:
 		m.outOfTime()
@@ -272,11 +305,7 @@ func (m *Machine) nextOfOthers() (time.Duration, func()) {
 		}
 		return 0, nil
 	}
-	i := m.nextHardware()
-	if i < 0 {
-		return 0, nil
-	}
-	return max(m.hardware[i].at, m.now), func() { m.fireHardware(i) }
+	return m.nextWithoutCPU(true)
 }
 
 // noCPU goes on while no CPU can run anybody: with the hardware, or not at all. It reports whether
@@ -285,13 +314,13 @@ func (m *Machine) noCPU() bool {
 	if m.stuckCPUs == 0 || m.aCPUIsFree() {
 		return false
 	}
-	switch i := m.nextHardware(); {
-	case i < 0:
+	switch at, do := m.nextWithoutCPU(true); {
+	case do == nil:
 		m.finish(End{How: Hung, Text: m.Answers().Why})
-	case m.hardware[i].at > m.cfg.Until:
+	case at > m.cfg.Until:
 		m.outOfTime()
 	default:
-		m.fireHardware(i)
+		do()
 	}
 	return true
 }

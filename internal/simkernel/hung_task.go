@@ -3,6 +3,7 @@ package simkernel
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -56,7 +57,7 @@ func (m *Machine) watchHung() {
 
 // nextHung reports whether khungtaskd is who does something next, before the given event.
 func (m *Machine) nextHung(at time.Duration, more bool) bool {
-	return m.inD > 0 && m.hungAt != kernel.Never && (!more || m.hungAt < at)
+	return m.inD > 0 && m.hungAt > 0 && m.hungAt != kernel.Never && (!more || m.hungAt < at)
 }
 
 // hungTimeout is how long a task may stay in D, and hungInterval how often that is looked at.
@@ -137,13 +138,23 @@ func (m *Machine) hungTask(p *process, t time.Duration) (panics bool) {
 	}
 	m.printk(kernel.Error,
 		`"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.`)
+	m.showTask(p)
+	return panics
+}
+
+// showTask is sched_show_task (kernel/sched/core.c).
+func (m *Machine) showTask(p *process) {
 	parent := kernel.PID(0)
 	if p.lead.parent != nil {
 		parent = p.lead.parent.pid
 	}
-	m.printk(kernel.Info, fmt.Sprintf(h.task, p.name(), p.pid, parent))
+	line := m.kernel.hung.task
+	if line == "" {
+		line = hung3.task
+	}
+	line = strings.Replace(line, "state:D", "state:"+p.state.String(), 1)
+	m.printk(kernel.Info, fmt.Sprintf(line, p.name(), p.pid, parent))
 	m.showStack(&context{cpu: &m.cpus[0], who: &occupant{comm: p.name(), pid: p.pid}})
-	return panics
 }
 
 // kthread is the context of a thread of the kernel that is not one of the model's tasks.

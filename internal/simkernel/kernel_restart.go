@@ -244,7 +244,11 @@ func (m *Machine) spend(d time.Duration) {
 //
 // The hardware goes on. If a watchdog is pending it ends the machine after all.
 func (m *Machine) hang() {
+	since := m.now
 	m.hardwareUntil(m.cfg.Until)
+	if !m.ended {
+		m.now = since // what has been tried since has changed nothing
+	}
 	m.finish(End{How: Hung, Text: m.reboot.words.Text})
 }
 

@@ -173,6 +173,8 @@ type Machine struct {
 	panicOnTaint uint64
 	noUserTaint  bool
 	watchdogs    []*watchdog
+	// sysrqAlways is sysrq_always_enabled.
+	sysrqAlways bool
 	// inD is how many threads are in D, hungSeen what khungtaskd has seen of them, and hungAt
 	// when it looks next.
 	inD      int

@@ -407,6 +407,12 @@ func (m *Machine) panicReplay() {
 	if m.knobNumber("kernel/panic_print")&panicPrintReplay == 0 {
 		return
 	}
+	m.replayLog()
+}
+
+// replayLog prints the whole log on the console once more (kernel/printk/printk.c,
+// console_replay_all).
+func (m *Machine) replayLog() {
 	for i := m.ring.head; i < len(m.ring.records); i++ {
 		m.onConsole(m.ring.records[i])
 	}

@@ -90,6 +90,9 @@ type profile struct {
 	stopsAtPowerOff bool
 	// exceptions is what an arm64 kernel does about them.
 	exceptions esr.Version
+	// stack is what is made of one that is full, and sysrq the keys.
+	stack stackProfile
+	sysrq sysrqProfile
 	// The detectors.
 	lockup lockupProfile
 	rcu    rcuProfile
@@ -196,7 +199,7 @@ func linux26(name string) profile {
 		says: words3, states: states26, haltReturns: true,
 		starting: "Starting new kernel",
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
-		lockup: lockup26, oom: oom26,
+		lockup: lockup26, oom: oom26, sysrq: sysrq26,
 		die: die2617, warn: warn2617, initDeath: initDeath2617, noInit: noInit26,
 		oneSwapper: true, doubleFault: doubleFaultSpins,
 	}
@@ -215,7 +218,7 @@ func linux3(name string, a arch) profile {
 	p := profile{
 		name: name, arch: a,
 		panic: panic3, taints: 13, dump: dumpARM, stop: stopARM,
-		lockup: lockup3, rcu: rcu3, hung: hung3, oom: oom3,
+		lockup: lockup3, rcu: rcu3, hung: hung3, oom: oom3, sysrq: sysrq3,
 		restart: down3, halt: down3, powerOff: prepared, kexec: kexec3,
 		says: words3, states: states26, reasons: reasonsByKind, emergencyDump: true,
 		starting: "Starting new kernel",
@@ -242,6 +245,10 @@ func linux4(name string, a arch) profile {
 	p.die, p.warn, p.noInit = die4, warn4, noInit4
 	p.stackProtector = "stack-protector: Kernel stack is corrupted in: {sym}"
 	p.backtraces, p.doubleFault = true, doubleFaultPanics
+	p.sysrq = sysrq4
+	if a == archX86 {
+		p.stack = stack4
+	}
 	if a == archARM64 {
 		p.stop, p.offset = stopARM64, offsetARM64
 		p.deafAlone, p.backtraces, p.doubleFault = false, false, doubleFaultNone
@@ -260,8 +267,9 @@ func linux5(name string, a arch) profile {
 	p.die, p.warn, p.exit, p.initDeath, p.noInit = die5, warn5, exit5, initDeath5, noInit5
 	p.panicOnTaint, p.guessesAddress = true, true
 	if a == archX86 {
-		p.doubleFault = doubleFaultDies
+		p.doubleFault, p.stack = doubleFaultDies, stack5
 	}
+	p.sysrq = sysrq5
 	return p
 }
 
@@ -272,7 +280,7 @@ func linux6(name string, a arch) profile {
 	p.panic, p.lockup, p.rcu, p.hung = panic6, lockup6, rcu6, hung6
 	p.exit, p.endTrace, p.taints = exit6, endTraceZero, 19
 	if a == archX86 {
-		p.dump, p.die = dump6, die6
+		p.dump, p.die, p.stack = dump6, die6, stack6
 	}
 	p.sysOff, p.warnsIRQs, p.sysfs, p.protects = true, true, true, true
 	return p
@@ -283,6 +291,7 @@ func linux612(name string, a arch) profile {
 	p := linux6(name, a)
 	p.fallback, p.hung = true, hung612
 	p.stopsAtPowerOff = true
+	p.sysrq = sysrq612
 	if a == archX86 {
 		p.dump, p.die = dump612, die612
 	}

@@ -11,12 +11,17 @@ import (
 type Action interface{ act(m *Machine) }
 
 // scheduled is an action and when it was asked for.
-type scheduled struct{ action Action }
+type scheduled struct {
+	action Action
+	// outside says that it needs nobody in the machine to happen.
+	outside bool
+}
 
 // At lets actions happen at a time since boot, or at once if that has passed. Those of one call
 // happen together: nobody runs in between.
 func (m *Machine) At(t time.Duration, actions ...Action) {
 	m.post(max(t, m.now), both(actions))
+	m.actions[len(m.actions)-1].outside = true
 }
 
 // Apply lets actions happen now.
@@ -57,7 +62,7 @@ func (m *Machine) starts(line string) {
 }
 
 func (m *Machine) post(t time.Duration, a Action) {
-	m.actions = append(m.actions, scheduled{a})
+	m.actions = append(m.actions, scheduled{action: a})
 	m.seq++
 	m.events.push(event{at: t, seq: m.seq, act: int32(len(m.actions) - 1)})
 }

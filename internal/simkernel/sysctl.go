@@ -139,7 +139,11 @@ var knobs = [...]knob{
 }
 
 // bootArguments are words of the command line that set a knob.
-var bootArguments = [...]struct{ key, knob, value string }{
+var bootArguments = [...]struct {
+	key, knob, value string
+	// flag and off say that the word sets the knob to 1 or 0, whatever its value is.
+	flag, off bool
+}{
 	{key: "panic", knob: "kernel/panic"},
 	{key: "panic_on_warn", knob: "kernel/panic_on_warn"},
 	{key: "panic_print", knob: "kernel/panic_print"},
@@ -147,6 +151,12 @@ var bootArguments = [...]struct{ key, knob, value string }{
 	{key: "softlockup_panic", knob: "kernel/softlockup_panic"},
 	{key: "watchdog_thresh", knob: "kernel/watchdog_thresh"},
 	{key: "oops", knob: "kernel/panic_on_oops", value: "panic"},
+	{key: "unknown_nmi_panic", knob: "kernel/unknown_nmi_panic", flag: true},
+	{key: "nmi_watchdog", knob: "kernel/hardlockup_panic", value: "panic"},
+	{key: "nmi_watchdog", knob: "kernel/nmi_watchdog", value: "panic"},
+	{key: "nmi_watchdog", knob: "kernel/nmi_watchdog", value: "1"},
+	{key: "nosoftlockup", knob: "kernel/soft_watchdog", off: true},
+	{key: "nowatchdog", knob: "kernel/watchdog", off: true},
 }
 
 func findKnob(name string) *knob {
@@ -172,6 +182,10 @@ func (m *Machine) setUpKnobs() {
 		for _, a := range bootArguments {
 			switch {
 			case a.key != key:
+			case a.flag:
+				m.keepKnob(a.knob, "1")
+			case a.off:
+				m.keepKnob(a.knob, "0")
 			case a.value == "":
 				m.setKnob(a.knob, value)
 			case a.value == value:
@@ -182,6 +196,10 @@ func (m *Machine) setUpKnobs() {
 			m.panicOnTaintArgument(value)
 		}
 		m.attrArgument(key, value, given)
+		if key == "sysrq_always_enabled" {
+			m.sysrqAlways = true
+			m.printk(kernel.Info, "sysrq: sysrq always enabled.")
+		}
 		m.printkArgument(key, value)
 	}
 }

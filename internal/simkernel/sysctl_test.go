@@ -171,7 +171,7 @@ func TestSysrq(t *testing.T) {
 		{"s", TimedOut, "Emergency Sync complete", 1},
 		{"u", TimedOut, "Emergency Remount complete", 1},
 		{"7", TimedOut, "sysrq: Loglevel set to 7", 1},
-		{"?", TimedOut, sysrqHelp, 1},
+		{"?", TimedOut, "sysrq: " + sysrqHelp, 1},
 	} {
 		d := &Disk{}
 		cfg := slow(d)

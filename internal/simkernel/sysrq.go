@@ -1,60 +1,185 @@
 package simkernel
 
 import (
+	"strconv"
 	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
 )
 
-// sysrqActions are the keys with what the kernel says to them (drivers/tty/sysrq.c).
-var sysrqActions = map[byte]string{
-	'b': "Resetting", 'c': "Trigger a crash", 'e': "Terminate All Tasks", 'i': "Kill All Tasks",
-	'l': "Show backtrace of all active CPUs", 'm': "Show Memory", 'o': "Power Off",
-	's': "Emergency Sync", 't': "Show State", 'u': "Emergency Remount R/O",
-	'w': "Show Blocked State",
+// sysrqProfile is what a kernel makes of the keys of SysRq (drivers/tty/sysrq.c, before 2.6.38
+// drivers/char/sysrq.c).
+type sysrqProfile struct {
+	// prefix is before what is done.
+	prefix string
+	// crash is what the key c does.
+	crash sysrqCrash
+	// all says that a written text that begins with _ has more than one key, and replays that
+	// R prints the log once more.
+	all, replays bool
+}
+
+// sysrqCrash is how the key c crashes the machine.
+type sysrqCrash uint8
+
+const (
+	crashKexecs sysrqCrash = iota // by crash_kexec alone, which needs a kernel to be loaded
+	crashOopses                   // by a null pointer, after panic_on_oops has been set
+	crashPanics                   // by panic()
+)
+
+var (
+	sysrq26  = sysrqProfile{prefix: "SysRq : "}
+	sysrq3   = sysrqProfile{prefix: "SysRq : ", crash: crashOopses}
+	sysrq4   = sysrqProfile{prefix: "sysrq: SysRq : ", crash: crashOopses}
+	sysrq5   = sysrqProfile{prefix: "sysrq: ", crash: crashPanics}
+	sysrq612 = sysrqProfile{prefix: "sysrq: ", crash: crashPanics, all: true, replays: true}
+)
+
+// sysrqKey is a key: what the kernel says, and the bit of kernel.sysrq that allows it.
+type sysrqKey struct {
+	key    byte
+	says   string
+	enable int64
+}
+
+// The bits of kernel.sysrq (include/linux/sysrq.h).
+const (
+	sysrqLog      = 0x2
+	sysrqKeyboard = 0x4
+	sysrqDump     = 0x8
+	sysrqSync     = 0x10
+	sysrqRemount  = 0x20
+	sysrqSignal   = 0x40
+	sysrqBoot     = 0x80
+	sysrqNice     = 0x100
+)
+
+// sysrqKeys are the keys besides the digits.
+var sysrqKeys = [...]sysrqKey{
+	{'R', "Replay kernel logs on consoles", sysrqDump},
+	{'b', "Resetting", sysrqBoot},
+	{'c', "Trigger a crash", sysrqDump},
+	{'d', "Show Locks Held", sysrqDump},
+	{'e', "Terminate All Tasks", sysrqSignal},
+	{'f', "Manual OOM execution", sysrqSignal},
+	{'i', "Kill All Tasks", sysrqSignal},
+	{'j', "Emergency Thaw of all frozen filesystems", sysrqSignal},
+	{'k', "SAK", sysrqKeyboard},
+	{'l', "Show backtrace of all active CPUs", sysrqDump},
+	{'m', "Show Memory", sysrqDump},
+	{'n', "Nice All RT Tasks", sysrqNice},
+	{'o', "Power Off", sysrqBoot},
+	{'p', "Show Regs", sysrqDump},
+	{'q', "Show clockevent devices & pending hrtimers (no others)", sysrqDump},
+	{'r', "Keyboard mode set to system default", sysrqKeyboard},
+	{'s', "Emergency Sync", sysrqSync},
+	{'t', "Show State", sysrqDump},
+	{'u', "Emergency Remount R/O", sysrqRemount},
+	{'w', "Show Blocked State", sysrqDump},
+	{'z', "Dump ftrace buffer", sysrqDump},
 }
 
 // sysrqHelp is said to any other key.
-const sysrqHelp = "sysrq: HELP : loglevel(0-9) reboot(b) crash(c) terminate-all-tasks(e) " +
-	"kill-all-tasks(i) show-memory-usage(m) poweroff(o) sync(s) show-task-states(t) unmount(u) " +
-	"show-blocked-tasks(w) "
+const sysrqHelp = "HELP : loglevel(0-9) reboot(b) crash(c) terminate-all-tasks(e) " +
+	"memory-full-oom-kill(f) kill-all-tasks(i) thaw-filesystems(j) sak(k) " +
+	"show-backtrace-all-active-cpus(l) show-memory-usage(m) nice-all-RT-tasks(n) poweroff(o) " +
+	"show-registers(p) show-all-timers(q) unraw(r) sync(s) show-task-states(t) unmount(u) " +
+	"show-blocked-tasks(w) dump-ftrace-buffer(z) "
+
+// findSysrq finds a key that the kernel knows.
+func (m *Machine) findSysrq(key byte) *sysrqKey {
+	for i := range sysrqKeys {
+		if k := &sysrqKeys[i]; k.key == key && (key != 'R' || m.kernel.sysrq.replays) {
+			return k
+		}
+	}
+	return nil
+}
 
 // sysrqTrigger is a write to /proc/sysrq-trigger. Its first byte counts, and kernel.sysrq does not.
 func (m *Machine) sysrqTrigger(text string) kernel.Errno {
 	if m.cfg.Namespace {
 		return syscall.EROFS
 	}
-	if text == "" {
-		return 0
+	keys := text[:min(len(text), 1)]
+	if keys == "_" && m.kernel.sysrq.all {
+		keys = text[1:]
 	}
+	for i := range len(keys) {
+		if i > 0 && keys[i] == '\n' {
+			break
+		}
+		x := m.here(m.caller())
+		m.handleSysrq(x, keys[i])
+		if x.over(m) {
+			break
+		}
+	}
+	return 0
+}
+
+// PressSysrq is the key on a keyboard or a serial line: it is an interrupt, and kernel.sysrq says
+// which keys count.
+type PressSysrq struct{ Key byte }
+
+func (a PressSysrq) act(m *Machine) {
+	for i := range m.cpus {
+		if !m.cpus[i].takesInterrupts() {
+			continue
+		}
+		x := m.timerContext()
+		x.cpu = &m.cpus[i]
+		if m.sysrqAllows(a.Key) {
+			m.handleSysrq(x, a.Key)
+			return
+		}
+		m.printk(kernel.Info, m.kernel.sysrq.prefix+"This sysrq operation is disabled.")
+		return
+	}
+}
+
+// sysrqAllows is sysrq_on_mask. The word sysrq_always_enabled counts whatever its value is.
+func (m *Machine) sysrqAllows(key byte) bool {
+	mask := m.knobNumber("kernel/sysrq")
+	if m.sysrqAlways || mask == 1 {
+		return true
+	}
+	if key >= '0' && key <= '9' {
+		return mask&sysrqLog != 0
+	}
+	k := m.findSysrq(key)
+	return k == nil && mask != 0 || k != nil && mask&k.enable != 0
+}
+
+// handleSysrq is __handle_sysrq.
+func (m *Machine) handleSysrq(x *context, key byte) {
 	defer m.in("__handle_sysrq")()
-	key := text[0]
 	levels := &m.ring.levels
 	// The header is always seen.
 	before := levels[0]
 	levels[0] = defaultConsoleLevel
+	prefix := m.kernel.sysrq.prefix
 	if key >= '0' && key <= '9' {
-		m.printk(kernel.Info, "sysrq: Changing Loglevel")
+		m.printk(kernel.Info, prefix+"Changing Loglevel")
 		m.printk(kernel.Info, "sysrq: Loglevel set to "+string(key))
 		levels[0] = int(key - '0')
-		return 0
+		return
 	}
-	action, ok := sysrqActions[key]
-	if !ok {
-		m.printk(kernel.Info, sysrqHelp)
+	k := m.findSysrq(key)
+	if k == nil {
+		m.printk(kernel.Info, prefix+sysrqHelp)
 		levels[0] = before
-		return 0
+		return
 	}
-	m.printk(kernel.Info, "sysrq: "+action)
+	m.printk(kernel.Info, prefix+k.says)
 	levels[0] = before
 	switch key {
 	case 'b':
-		m.reboot.words = End{Text: "sysrq: " + action}
+		m.reboot.words = End{Text: "sysrq: " + k.says}
 		m.emergencyRestart()
 	case 'c':
-		m.panic(m.here(m.caller()), "sysrq triggered crash")
-	case 'o':
-		m.queue(m.kernelPowerOff(), nil) // kernel/power/poweroff.c
+		m.sysrqCrash(x)
 	case 'e', 'i':
 		sig := kernel.SIGTERM
 		if key == 'i' {
@@ -66,14 +191,51 @@ func (m *Machine) sysrqTrigger(text string) kernel.Errno {
 				m.send(p, sig, true)
 			}
 		}
+	case 'f':
+		m.post(m.now, Do(func(m *Machine) { OutOfMemory{Sysrq: true}.fail(m, m.kthread("kworker")) }))
+	case 'l':
+		m.printk(kernel.Info, "NMI backtrace for cpu "+strconv.Itoa(x.cpu.id))
+		m.showRegs(x)
+		m.allCPUBacktrace(x)
+	case 'o':
+		m.queue(m.kernelPowerOff(), nil) // kernel/power/poweroff.c
+	case 'p':
+		m.showRegs(x)
+	case 'R':
+		m.replayLog()
 	case 's':
 		m.emergencySync()
+	case 't', 'w':
+		m.showState(key == 'w')
 	case 'u':
 		m.kworker(m.emergencyRemount().and(&ioWait{then: func() {
 			m.printk(kernel.Info, "Emergency Remount complete")
 		}}))
 	}
-	return 0
+}
+
+// sysrqCrash is sysrq_handle_crash.
+func (m *Machine) sysrqCrash(x *context) {
+	switch m.kernel.sysrq.crash {
+	case crashKexecs:
+		m.crashKexec(x)
+	case crashOopses:
+		m.keepKnob("kernel/panic_on_oops", "1")
+		NullWrite{}.fail(m, x)
+	case crashPanics:
+		m.panic(x, "sysrq triggered crash")
+	}
+}
+
+// showState tells of all tasks, or of those in D (kernel/sched/core.c, show_state_filter).
+func (m *Machine) showState(blocked bool) {
+	for p := m.all.first; p != nil; p = p.nextAll {
+		m.eachThread(p, func(t *process) {
+			if !blocked || t.state == Uninterruptible {
+				m.showTask(t)
+			}
+		})
+	}
 }
 
 // emergencyRemount makes all file systems that lie on disks read-only, whoever writes to them

@@ -104,6 +104,7 @@ func (m *Machine) fire() {
 	}
 	if m.nextHung(at, ok) {
 		m.moveTo(m.hungAt)
+		m.toil()
 		m.checkHung()
 		return
 	}
