@@ -63,10 +63,16 @@ func New(s *scenario.Scenario, kernel *regexp.Regexp) *Play {
 	return p
 }
 
-// Start says when PID 1 has started. Until it is called, that is when the play was begun.
+// Start says when PID 1 has started. Until it is called, that is when the play was begun. Its first
+// lines may have been heard before.
 func (p *Play) Start(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for i, e := range p.s.Events {
+		if e.When != "" && p.due[i] != unknown {
+			p.due[i] = max(p.due[i]-at.Sub(p.began), 0)
+		}
+	}
 	p.began = at
 }
 

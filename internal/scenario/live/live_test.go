@@ -48,6 +48,22 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestLineBeforeTheStart: a line may be heard before it is noticed that PID 1 has started. What waits
+// for it happens in time all the same, however long it took to get there.
+func TestLineBeforeTheStart(t *testing.T) {
+	s := parsed(t, "# Early.\nwhen \"early\" after 2s remove /file\nlasts 10s\nwant end alive\n")
+	for _, first := range []time.Duration{-time.Millisecond, 0, time.Millisecond} {
+		p := New(s, nil)
+		// PID 1 starts an hour after the play was begun.
+		start := p.began.Add(time.Hour)
+		p.Hear("", []byte("early\n"), start.Add(first))
+		p.Start(start)
+		if _, at, _ := p.next(); at != first+2*time.Second {
+			t.Errorf("line %v after the start: due %v after it, want 2s later", first, at)
+		}
+	}
+}
+
 // TestPerform: events happen in the order of their times, and those that wait for a line when it is
 // there, even if it has not ended, and blanks follow it.
 func TestPerform(t *testing.T) {
