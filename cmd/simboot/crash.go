@@ -30,6 +30,20 @@ func (s *settings) Set(text string) error {
 	return err
 }
 
+// watchdogs is an option that may be given several times.
+type watchdogs []crash.Watchdog
+
+func (w *watchdogs) String() string { return "" }
+
+// Set takes a watchdog of the command line.
+func (w *watchdogs) Set(text string) error {
+	one, err := crash.ParseWatchdog(text)
+	if err == nil {
+		*w = append(*w, one)
+	}
+	return err
+}
+
 // crashOutput is how the report is printed.
 type crashOutput struct{ list, explain, json bool }
 
@@ -74,6 +88,9 @@ func crashFlags(fs *flag.FlagSet, spec *crash.Spec) {
 	fs.IntVar(&spec.CPUs, "cpus", 1, "the `number` of CPUs")
 	fs.Var((*settings)(&spec.Settings), "set", "a `setting`: NAME=VALUE of a sysctl, a parameter of a "+
 		"module or a word of the\nkernel's command line; may be given several times")
+	fs.Var((*watchdogs)(&spec.Watchdogs), "watchdog", "a watchdog that a process feeds: "+
+		"`NAME,TIMEOUT[,PRETIMEOUT]`; may be given several times.\nNames: "+
+		strings.Join(simkernel.WatchdogDrivers(), ", "))
 	fs.StringVar(&spec.Cmdline, "cmdline", "", "further `words` of the kernel's command line, as they are")
 	fs.Uint64Var(&spec.Seed, "seed", 0, "draw what chance decides from this `number`; 0 is no chance")
 }
@@ -208,17 +225,19 @@ func (t *tool) listCrashes(o crashOutput) int {
 		if len(f.Kernels) < len(list.Kernels) {
 			where = fmt.Sprintf(" (%d of %d kernels)", len(f.Kernels), len(list.Kernels))
 		}
-		fmt.Fprintf(w, "  %s\t%s%s\n\t%s\n", f.Name, f.Means, where, f.Caused)
+		fmt.Fprintf(w, "  %s\t%s%s\n", f.Name, f.Means, where)
+		for line := range strings.Lines(columns(strings.Fields(f.Caused), 80)) {
+			fmt.Fprintf(w, "\t%s\n", strings.TrimRight(line, "\n"))
+		}
 	}
 	w.Flush()
 	fmt.Fprintf(t.out, "\nKernels:\n  %s\n\nSettings:\n", strings.Join(list.Kernels, "\n  "))
-	fmt.Fprintln(t.out, columns(list.Settings))
+	fmt.Fprintln(t.out, columns(list.Settings, 96))
 	return exitOK
 }
 
 // columns puts words into lines.
-func columns(words []string) string {
-	const width = 96
+func columns(words []string, width int) string {
 	var b strings.Builder
 	line := " "
 	for _, w := range words {

@@ -22,6 +22,8 @@ type Spec struct {
 	CPUs int
 	// Settings are sysctls, parameters of modules and words of the kernel's command line.
 	Settings []Setting
+	// Watchdogs are the machine's.
+	Watchdogs []Watchdog
 	// Cmdline is put on the kernel's command line behind the settings, as it is.
 	Cmdline string
 	// Failure is the name of one of Failures: "panic" if it is empty.
@@ -61,7 +63,7 @@ type Line struct {
 const failsAt = time.Second
 
 // patience is for how long a machine that has survived is watched.
-const patience = time.Hour
+const patience = 5 * time.Minute
 
 // Play plays a failure. The error says what is wrong with the Spec.
 func Play(spec Spec) (*Report, error) {
@@ -70,15 +72,19 @@ func Play(spec Spec) (*Report, error) {
 		return nil, err
 	}
 	m := simkernel.New(p.cfg)
-	p.failure.plan(p, m)
+	if len(p.actions) > 0 {
+		m.At(p.at, p.actions...)
+	}
+	m.EndAt(p.at + patience + 2*p.longest)
 	end := m.Boot(p.pid1)
-	r := &Report{At: p.at, Steps: m.Steps()}
+	r := &Report{At: p.at}
 	for _, l := range m.Log() {
 		r.Lines = append(r.Lines, Line{
 			At: l.At, Level: l.Level, OnConsole: l.Shown, Text: l.Text, By: l.By,
 		})
 	}
 	r.Verdict = p.judge(m, end, r)
+	r.Steps += m.Steps()
 	return r, nil
 }
 
@@ -87,8 +93,16 @@ type play struct {
 	failure *failure
 	cfg     simkernel.Config
 	at      time.Duration
-	// pid1 is what runs as PID 1.
-	pid1 func(kernel.Kernel) int
+	// starts are the programs that PID 1 starts. then is what it does when it is time; if that
+	// says true, it exits.
+	starts []string
+	then   func(kernel.Kernel) bool
+	// actions happen when it is time.
+	actions []simkernel.Action
+	// starve says that nobody feeds the watchdogs, and pretimeout that they have one. longest
+	// is the longest of their timeouts.
+	starve, pretimeout bool
+	longest            time.Duration
 }
 
 // prepare checks what is asked for.
@@ -116,26 +130,66 @@ func prepare(spec Spec) (*play, error) {
 	if spec.CPUs < 1 || spec.CPUs > MaxCPUs {
 		return nil, fmt.Errorf("%d CPUs: expected a number from 1 to %d", spec.CPUs, MaxCPUs)
 	}
-	p := &play{failure: f, at: failsAt, pid1: idle}
+	p := &play{failure: f, at: failsAt}
 	p.cfg = simkernel.Config{
 		Kernel: k.name, Seed: spec.Seed, MagicSysrq: true,
 		Reboot:   simkernel.RebootConfig{CPUs: spec.CPUs},
 		Firmware: simkernel.Firmware{ACPI: k.arch == x86},
 		Dirs:     []string{"/proc", "/sys", "/dev"},
+		Mounts:   []simkernel.Mount{{Type: "proc", Target: "/proc"}, {Type: "sysfs", Target: "/sys"}},
+		Programs: make(map[string]simkernel.Program),
 	}
+	f.plan(p)
 	for _, s := range spec.Settings {
 		if err := p.set(k, s); err != nil {
 			return nil, err
 		}
 	}
 	p.word(spec.Cmdline)
-	p.cfg.Until = p.at + patience + p.waits()
+	if err := p.guard(k, spec.Watchdogs); err != nil {
+		return nil, err
+	}
+	p.cfg.Until = p.at + patience + 2*p.longest + p.waits()
 	return p, nil
 }
 
-// idle is a PID 1 that does nothing.
-func idle(k kernel.Kernel) int {
+// act lets something happen when it is time.
+func (p *play) act(a simkernel.Action) { p.actions = append(p.actions, a) }
+
+// start lets PID 1 start a process.
+func (p *play) start(name string, steps ...simkernel.Step) {
+	path := "/bin/" + name
+	p.cfg.Programs[path] = simkernel.Program{Steps: steps}
+	p.starts = append(p.starts, path)
+}
+
+// pid1 starts what is to be there, and reaps it.
+func (p *play) pid1(k kernel.Kernel) int {
+	if p.at > 0 {
+		for _, path := range p.starts {
+			// Without a process the failure does not come about, and the report says so.
+			_, _ = k.Spawn(&kernel.Command{Paths: []string{path}, Argv: []string{path}})
+		}
+	}
+	if p.then != nil {
+		for k.Now() < p.at {
+			reap(k, p.at)
+		}
+		if p.then(k) {
+			return 1
+		}
+	}
 	for {
-		k.Next(kernel.Never)
+		reap(k, kernel.Never)
+	}
+}
+
+// reap waits for an event, and takes the processes that have ended.
+func reap(k kernel.Kernel, until time.Duration) {
+	k.Next(until)
+	for {
+		if _, err := k.Wait(); err != nil {
+			return
+		}
 	}
 }

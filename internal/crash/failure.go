@@ -2,7 +2,6 @@ package crash
 
 import (
 	"slices"
-	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/simkernel"
@@ -26,8 +25,8 @@ type failure struct {
 	on    []arch
 	// why says what the others lack.
 	why string
-	// plan puts it down.
-	plan func(p *play, m *simkernel.Machine)
+	// plan puts down what happens.
+	plan func(p *play)
 }
 
 // lacks says why a kernel does not know it, or nothing.
@@ -48,7 +47,11 @@ var failures = []failure{
 			Name: "panic", Means: "the kernel calls panic()",
 			Caused: "a thread of the kernel calls it on the first CPU",
 		},
-		plan: kernelFails(simkernel.PanicCall{Text: "a driver has called panic()"}),
+		plan: func(p *play) {
+			p.act(simkernel.Fail{
+				Kthread: "kworker/0:1", How: simkernel.PanicCall{Text: "a driver has called panic()"},
+			})
+		},
 	},
 	{
 		Failure: Failure{
@@ -56,34 +59,246 @@ var failures = []failure{
 			Caused: "the second CPU calls panic() when the first has; with one CPU a panic " +
 				"notifier does",
 		},
-		plan: kernelFails(simkernel.PanicTwice{
-			First: "a driver has called panic()", Second: "another driver has, too",
-		}),
+		plan: func(p *play) {
+			p.act(simkernel.Fail{How: simkernel.PanicTwice{
+				First: "a driver has called panic()", Second: "another driver has, too",
+			}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "oops", Means: "the kernel uses a null pointer in a system call of a process",
+			Caused: "process victim makes a system call that writes to address 0x20",
+		},
+		plan: victimFails(simkernel.NullWrite{Addr: 0x20}),
+	},
+	{
+		Failure: Failure{
+			Name: "oops-irq", Means: "the kernel uses a null pointer in an interrupt",
+			Caused: "the handler of an interrupt of the first CPU writes to address 0x20",
+		},
+		plan: func(p *play) {
+			p.act(simkernel.Fail{In: simkernel.InHardIRQ, How: simkernel.NullWrite{Addr: 0x20}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "oops-softirq", Means: "the kernel uses a null pointer in a softirq, as a timer's",
+			Caused: "a timer of the first CPU writes to address 0x20",
+		},
+		plan: func(p *play) {
+			p.act(simkernel.Fail{In: simkernel.InSoftIRQ, How: simkernel.NullWrite{Addr: 0x20}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "oops-idle", Means: "the kernel uses a null pointer while a CPU has nothing to do",
+			Caused: "the idle task of the first CPU writes to address 0x20",
+		},
+		plan: func(p *play) { p.act(simkernel.Fail{How: simkernel.NullWrite{Addr: 0x20}}) },
+	},
+	{
+		Failure: Failure{
+			Name: "oops-kthread", Means: "the kernel uses a null pointer in a thread of its own",
+			Caused: "thread kworker/0:1 writes to address 0x20",
+		},
+		plan: func(p *play) {
+			p.act(simkernel.Fail{Kthread: "kworker/0:1", How: simkernel.NullWrite{Addr: 0x20}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "oops-init", Means: "the kernel uses a null pointer in a system call of PID 1",
+			Caused: "PID 1 makes a system call that writes to address 0x20",
+		},
+		plan: func(p *play) {
+			p.act(simkernel.Fail{PID: 1, How: simkernel.NullWrite{Addr: 0x20}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "oops-locked", Means: "an oops of a process that holds a lock and has interrupts off",
+			Caused: "process victim writes to address 0x20 in a system call, with a spinlock held",
+		},
+		plan: func(p *play) {
+			p.start("victim", simkernel.Pause{})
+			p.act(simkernel.Fail{
+				Name: "victim", Locks: 1, IRQsOff: true, How: simkernel.NullWrite{Addr: 0x20},
+			})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "bad-pointer", Means: "the kernel reads where nothing is, in a system call",
+			Caused: "process victim makes a system call that reads address 0xffffc90000001000",
+		},
+		plan: victimFails(simkernel.BadPointer{Addr: 0xffffc90000001000, Reads: true}),
+	},
+	{
+		Failure: Failure{
+			Name: "bad-jump", Means: "the kernel jumps to where nothing is, in a system call",
+			Caused: "process victim makes a system call that jumps to address 0",
+		},
+		plan: victimFails(simkernel.BadPointer{Executes: true}),
+	},
+	{
+		Failure: Failure{
+			Name: "bug", Means: "BUG() in a system call of a process",
+			Caused: "process victim makes a system call that comes to a BUG()",
+		},
+		plan: victimFails(simkernel.BugCall{}),
+	},
+	{
+		Failure: Failure{
+			Name: "bug-generic", Means: "BUG() of a kernel built without an instruction for it",
+			Caused: "process victim makes a system call that comes to a BUG()",
+		},
+		on: []arch{arm, mips}, why: "its BUG() is an instruction: see bug",
+		plan: victimFails(simkernel.GenericBug{}),
+	},
+	{
+		Failure: Failure{
+			Name: "warn", Means: "WARN() in a system call of a process",
+			Caused: "process victim makes a system call that comes to a WARN()",
+		},
+		plan: victimFails(simkernel.WarnCall{Text: "something is odd"}),
 	},
 	{
 		Failure: Failure{
 			Name: "init-death", Means: "PID 1 ends", Caused: "PID 1 exits with status 1",
 		},
-		plan: func(p *play, _ *simkernel.Machine) {
-			p.pid1 = func(k kernel.Kernel) int {
-				pauseUntil(k, p.at)
-				return 1
-			}
+		plan: func(p *play) { p.then = func(kernel.Kernel) bool { return true } },
+	},
+	{
+		Failure: Failure{
+			Name: "no-init", Means: "the kernel finds no init at boot",
+			Caused: "there is no init in any of the usual places",
+		},
+		plan: func(p *play) {
+			p.at = 0
+			p.act(simkernel.Fail{How: simkernel.NoInit{}})
 		},
 	},
 	{
 		Failure: Failure{
-			Name: "sysrq-b", Means: "SysRq b: restart at once", Caused: sysrqCaused("b"),
+			Name: "no-root", Means: "the kernel cannot mount its root at boot",
+			Caused: "the device of root= is not there",
 		},
-		plan: sysrq("b"),
+		plan: func(p *play) {
+			p.at = 0
+			p.act(simkernel.Fail{How: simkernel.NoRoot{}})
+		},
 	},
 	{
 		Failure: Failure{
-			Name: "sysrq-c", Means: "SysRq c: crash on purpose", Caused: sysrqCaused("c"),
+			Name: "oom", Means: "there is no memory left",
+			Caused: "process victim asks for more memory than there is",
 		},
-		plan: sysrq("c"),
+		plan: func(p *play) {
+			p.start("victim", simkernel.Pause{})
+			p.act(simkernel.Fail{Name: "victim", How: simkernel.OutOfMemory{Name: "victim"}})
+		},
 	},
+	{
+		Failure: Failure{
+			Name: "oom-init", Means: "there is no memory left, and nobody but PID 1 to kill",
+			Caused: "PID 1 asks for more memory than there is",
+		},
+		plan: func(p *play) { p.act(simkernel.Fail{PID: 1, How: simkernel.OutOfMemory{}}) },
+	},
+	{
+		Failure: Failure{
+			Name: "soft-lockup", Means: "a CPU computes in the kernel for ever, with interrupts on",
+			Caused: "process victim does not come back from a system call, on the last CPU",
+		},
+		plan: victimKeepsCPU(false),
+	},
+	{
+		Failure: Failure{
+			Name: "hard-lockup", Means: "a CPU computes in the kernel for ever, with interrupts off",
+			Caused: "process victim does not come back from a system call, on the last CPU; only " +
+				"nmi_watchdog=1 and other CPUs can see it",
+		},
+		plan: victimKeepsCPU(true),
+	},
+	{
+		Failure: Failure{
+			Name: "rcu-stall", Means: "a CPU does not let RCU go on, and no lockup detector looks",
+			Caused: "as soft-lockup, with kernel.watchdog=0 unless it is set otherwise",
+		},
+		plan: func(p *play) {
+			p.first("sysctl.kernel.watchdog=0")
+			victimKeepsCPU(false)(p)
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "hung-task", Means: "a process waits in state D for ever",
+			Caused: "process victim waits for a disk that does not answer",
+		},
+		plan: func(p *play) { p.start("victim", simkernel.Sleep{For: p.at}, simkernel.Hang{}) },
+	},
+	{
+		Failure: Failure{
+			Name: "nmi", Means: "an NMI of which nobody knows why",
+			Caused: "the first CPU gets an NMI; port 0x61 says 0x21",
+		},
+		on: []arch{x86}, why: onlyPC,
+		plan: func(p *play) { p.act(simkernel.Fail{How: simkernel.NMI{Reason: 0x21}}) },
+	},
+	{
+		Failure: Failure{
+			Name: "nmi-serr", Means: "an NMI for an error of the bus",
+			Caused: "the first CPU gets an NMI; port 0x61 says SERR",
+		},
+		on: []arch{x86}, why: onlyPC,
+		plan: func(p *play) { p.act(simkernel.Fail{How: simkernel.NMI{Reason: simkernel.NMISERR}}) },
+	},
+	{
+		Failure: Failure{
+			Name: "nmi-io", Means: "an NMI for an error of a card",
+			Caused: "the first CPU gets an NMI; port 0x61 says IOCHK",
+		},
+		on: []arch{x86}, why: onlyPC,
+		plan: func(p *play) { p.act(simkernel.Fail{How: simkernel.NMI{Reason: simkernel.NMIIOCHK}}) },
+	},
+	{
+		Failure: Failure{
+			Name: "mce", Means: "the processor reports that it cannot go on",
+			Caused: "the first CPU gets a fatal machine check exception",
+		},
+		on: []arch{x86}, why: "only the model's PCs have machine checks",
+		plan: func(p *play) {
+			p.act(simkernel.Fail{How: simkernel.MachineCheck{Bank: 4, Status: 0xb200000000070f0f}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "watchdog", Means: "nobody feeds the watchdog any more",
+			Caused: "who feeds the machine's watchdog stops: softdog with 30 s if -watchdog does not " +
+				"say otherwise",
+		},
+		plan: func(p *play) { p.starve = true },
+	},
+	{
+		Failure: Failure{
+			Name: "pretimeout", Means: "a watchdog says that it is about to reset the machine",
+			Caused: "as watchdog; the pretimeout is 10 s if -watchdog does not say otherwise, and its " +
+				"governor panics",
+		},
+		since: v(4, 9, 0),
+		plan:  func(p *play) { p.starve, p.pretimeout = true, true },
+	},
+	sysrq("b", "restart at once"),
+	sysrq("c", "crash on purpose"),
+	sysrq("e", "SIGTERM to all processes but PID 1"),
+	sysrq("i", "SIGKILL to all processes but PID 1"),
+	sysrq("o", "power off"),
+	sysrq("s", "sync in an emergency"),
+	sysrq("u", "remount all read-only in an emergency"),
 }
+
+const onlyPC = "only a PC has such NMIs"
 
 // Failures lists them, in the order of their names.
 func Failures() []Failure {
@@ -121,28 +336,38 @@ func failureNamed(name string) (*failure, error) {
 	return nil, unknown("failure", name, names)
 }
 
-// kernelFails lets the kernel fail on the first CPU.
-func kernelFails(how simkernel.Failure) func(*play, *simkernel.Machine) {
-	return func(p *play, m *simkernel.Machine) { m.At(p.at, simkernel.Fail{How: how}) }
-}
-
-// sysrq lets PID 1 write a key to /proc/sysrq-trigger.
-func sysrq(key string) func(*play, *simkernel.Machine) {
-	return func(p *play, _ *simkernel.Machine) {
-		p.pid1 = func(k kernel.Kernel) int {
-			pauseUntil(k, p.at)
-			// The kernel does what it does; there is nobody to tell an error.
-			_ = k.SetProc("sysrq-trigger", key)
-			return idle(k)
-		}
+// victimFails lets a process fail in a system call.
+func victimFails(how simkernel.Failure) func(*play) {
+	return func(p *play) {
+		p.start("victim", simkernel.Pause{})
+		p.act(simkernel.Fail{Name: "victim", How: how})
 	}
 }
 
-func sysrqCaused(key string) string { return "PID 1 writes " + key + " to /proc/sysrq-trigger" }
+// victimKeepsCPU lets a process stay in the kernel on the last CPU.
+func victimKeepsCPU(irqsOff bool) func(*play) {
+	return func(p *play) {
+		p.start("victim", simkernel.Pause{})
+		p.act(simkernel.Fail{
+			CPU: p.cfg.Reboot.CPUs - 1, Name: "victim", How: simkernel.StuckCPU{IRQsOff: irqsOff},
+		})
+	}
+}
 
-// pauseUntil waits.
-func pauseUntil(k kernel.Kernel, at time.Duration) {
-	for k.Now() < at {
-		k.Next(at)
+// sysrq lets PID 1 write a key to /proc/sysrq-trigger.
+func sysrq(key, means string) failure {
+	return failure{
+		Failure: Failure{
+			Name: "sysrq-" + key, Means: "SysRq " + key + ": " + means,
+			Caused: "PID 1 writes " + key + " to /proc/sysrq-trigger",
+		},
+		plan: func(p *play) {
+			p.start("victim", simkernel.Pause{})
+			p.then = func(k kernel.Kernel) bool {
+				// The kernel does what it does; there is nobody to tell an error.
+				_ = k.SetProc("sysrq-trigger", key)
+				return false
+			}
+		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rebound-init/rebound/internal/simkernel"
 )
@@ -115,6 +116,16 @@ func (l *lot) randomSpec(seed uint64) Spec {
 	k, err := kernelNamed(spec.Kernel)
 	if err != nil {
 		panic(err)
+	}
+	for range rng.IntN(5) - 2 {
+		drivers := simkernel.WatchdogDrivers()
+		w := Watchdog{
+			Name:    drivers[rng.IntN(len(drivers))],
+			Timeout: time.Duration(1+rng.IntN(40)) * time.Second, Pretimeout: time.Duration(rng.IntN(20)) * time.Second,
+		}
+		if w.check(k) == nil && (f.Name != "pretimeout" || w.Timeout > time.Second) {
+			spec.Watchdogs = append(spec.Watchdogs, w)
+		}
 	}
 	for range rng.IntN(5) {
 		s := Setting{l.randomName(rng), randomValue(rng)}

@@ -119,6 +119,9 @@ func (p *play) word(text string) {
 	}
 }
 
+// first puts words in front of all others, which take precedence over them.
+func (p *play) first(text string) { p.cfg.Cmdline = strings.TrimSpace(text + " " + p.cfg.Cmdline) }
+
 // set makes a setting, for a kernel that knows it.
 func (p *play) set(k *profile, s Setting) error {
 	if strings.ContainsAny(s.Value, " \t\n\"") {

@@ -54,7 +54,7 @@ type Verdict struct {
 	At     time.Duration `json:"ended_at"`
 	// Watchdog is the name of the one that has reset it.
 	Watchdog string `json:"watchdog,omitempty"`
-	// Answers is what a machine still answers that hangs.
+	// Answers is what a machine still answers that hangs, or that goes on with a CPU less.
 	Answers *simkernel.Answers `json:"answers,omitempty"`
 	// Back is when the next kernel starts, since the boot of the one that failed: Never if
 	// it does not without somebody's hand.
@@ -100,8 +100,14 @@ func (p *play) judge(m *simkernel.Machine, end simkernel.End, r *Report) Verdict
 		how = end.How
 	}
 	v := Verdict{Cause: cause(end), Ending: ending(how, end), At: end.At, Back: Never}
-	if v.Ending == Hung {
-		a := m.Answers()
+	if end.By != "" && (v.Ending == Restarted || v.Ending == Rescued) {
+		v.Ending, v.Watchdog = Rescued, end.By
+		if v.Cause == "" {
+			v.Cause = "nobody has fed watchdog " + end.By + " in time"
+		}
+	}
+	// A machine may go on with a CPU less.
+	if a := m.Answers(); v.Ending == Hung || v.Ending == Survived && a.Why != "" {
 		v.Answers = &a
 	}
 	if n := shownSince(r); n > 0 {
@@ -113,6 +119,7 @@ func (p *play) judge(m *simkernel.Machine, end simkernel.End, r *Report) Verdict
 	if next, err := m.NextBoot(simkernel.PowerOn{}); err == nil {
 		v.Back = Span(end.At + p.cfg.Firmware.ResetTime)
 		v.Evidence = append(v.Evidence, p.left(next)...)
+		r.Steps += next.Steps()
 	}
 	return v
 }
@@ -149,12 +156,21 @@ func ending(how simkernel.How, end simkernel.End) Ending {
 	return Hung
 }
 
-// left is what the next boot of the machine finds.
+// left is what the next boot of the machine finds. Its PID 1 looks, and does nothing else.
 func (p *play) left(next *simkernel.Machine) []Evidence {
 	var found []Evidence
-	if status := next.Persistent().BootStatus; status != 0 {
-		found = append(found, Evidence{"watchdog", fmt.Sprintf("bootstatus %#x", status)})
-	}
+	next.Boot(func(k kernel.Kernel) int {
+		for i := range p.cfg.Watchdogs {
+			path := fmt.Sprintf("/sys/class/watchdog/watchdog%d/bootstatus", i)
+			text, err := k.ReadFile(path)
+			if status := strings.TrimSpace(string(text)); err == nil && status != "0" {
+				found = append(found, Evidence{"watchdog", path + " is " + status})
+			}
+		}
+		for {
+			k.Next(kernel.Never)
+		}
+	})
 	return found
 }
 

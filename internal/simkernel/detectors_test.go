@@ -136,3 +136,15 @@ func TestDetectorStopsAfterOops(t *testing.T) {
 		t.Errorf("got %+v, said %q", end, said)
 	}
 }
+
+// TestHungTaskDetectorRests: a task that stays in D for ever because of an oops is nothing that it
+// would look at, and does not keep it busy.
+func TestHungTaskDetectorRests(t *testing.T) {
+	// Older kernels have no taint that switches it off before.
+	cfg := Config{Kernel: "linux-3.10-arm", Until: time.Hour}
+	stays := Do(func(m *Machine) { m.stayForEver(m.find(3)) })
+	m, end, said := dead(t, cfg, starts("victim", Pause{}), Do(func(m *Machine) { m.At(2*time.Second, stays) }))
+	if m.Now() < time.Second || has(said, "INFO: task") || end.How == Livelocked {
+		t.Errorf("got %+v, said %q", end, said)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // Sysctls are the names of the settings below /proc/sys, as sysctl(8) writes them. Only those are
@@ -126,4 +127,33 @@ func CheckParameter(name, value string) error {
 		return fmt.Errorf("expected a number from %d to %d", math.MinInt32, math.MaxInt32)
 	}
 	return errors.New("simkernel: no parameter " + name)
+}
+
+// EndAt ends the run at a time, as the bound on time does, unless the kernel is about to die then: that
+// takes as long as it takes. A machine on which nobody can run has hung.
+func (m *Machine) EndAt(t time.Duration) {
+	m.raise(t, Do(func(m *Machine) {
+		switch {
+		case m.dying.first != nil || m.dying.runs > 0:
+		case m.aCPUIsFree():
+			m.finish(End{How: TimedOut, Text: "still running after " + m.now.String()})
+		default:
+			m.finish(End{How: Hung, Text: m.Answers().Why})
+		}
+	}))
+}
+
+// WatchdogTimeouts are the timeouts that a watchdog can have, in seconds: from and to. Both are the same
+// where it has but one, and to is 0 where there is no end.
+func WatchdogTimeouts(driver string) (from, to int) {
+	for i := range watchdogDrivers {
+		switch d := &watchdogDrivers[i]; {
+		case d.name != driver:
+		case d.options&wdSetTimeout == 0:
+			return d.start, d.start
+		default:
+			return d.min, d.max
+		}
+	}
+	return 0, 0
 }
