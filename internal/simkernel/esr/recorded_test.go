@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,95 @@ func recorded() []string {
 		lines = append(lines, stamp.ReplaceAllString(strings.TrimSuffix(line, "\n"), ""))
 	}
 	return lines
+}
+
+// aborts61 are accesses of many kinds by a module of the same kernel, on a processor with PAN. Of each
+// there are only the lines of the exception.
+//
+//go:embed testdata/aborts-6.1.log
+var aborts61 string
+
+// TestRecordedAborts plays each of them from its registers and page tables.
+func TestRecordedAborts(t *testing.T) {
+	symbol := regexp.MustCompile(`ESR = (0x[0-9a-f]+)`)
+	address := regexp.MustCompile(`virtual address ([0-9a-f]+)`)
+	entry := regexp.MustCompile(`(?:pgd|p4d|pud|pmd|pte|pgdp)=([0-9a-f]+)`)
+	count := regexp.MustCompile(`\[#(\d+)\]`)
+	number := func(text string) uint64 {
+		n, err := strconv.ParseUint(text, 0, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	// The registers of exceptions that are no aborts are in the line of the oops only.
+	others := map[string]Class{"undef": Unknown, "brk": BRK64, "bug": BRK64, "pc": PCAlign}
+	played := 0
+	for _, block := range strings.Split(aborts61, "way ")[1:] {
+		lines := strings.Split(strings.TrimSuffix(block, "\n"), "\n")
+		way := lines[0]
+		last := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Internal") })
+		if last < 0 {
+			t.Fatalf("%s: no oops among %q", way, lines)
+		}
+		n := int(number(count.FindStringSubmatch(lines[last])[1]))
+		var fate Fate
+		var said []Line
+		var err uint64
+		if class, ok := others[way]; ok {
+			e := ESR(number("0x" + regexp.MustCompile(`: ([0-9a-f]{16}) `).FindStringSubmatch(lines[last])[1]))
+			equal(t, "class", e.EC(), class)
+			fate = Linux61.Exception(Vector{}, e).Fate
+			if fate.Kind == Debugs {
+				fate, said = Linux61.Debug(e, map[string]Breakpoint{"bug": BugHere}[way])
+			}
+			err = Linux61.Err(fate, e)
+		} else {
+			a := Access{
+				ESR: ESR(number(symbol.FindStringSubmatch(block)[1])),
+				FAR: number("0x" + address.FindStringSubmatch(block)[1]),
+				// The process may do it, but the kernel must not do it so.
+				Mapped:    strings.HasPrefix(way, "user") && way != "usernone",
+				NoContext: way == "kthread",
+			}
+			if way == "tag" {
+				a.FAR |= 0x5a << tagShift
+			}
+			for i, m := range entry.FindAllStringSubmatch(block, -1) {
+				if i == 0 {
+					a.Walk.PGD = number("0x" + m[1])
+				} else {
+					a.Walk.Entries = append(a.Walk.Entries, number("0x"+m[1]))
+				}
+			}
+			d := Linux61.MemAbort(a)
+			fate, said, err = d.Fate, d.Lines, d.Err
+		}
+		equalLines(t, way, append(said, Linux61.InternalError(fate.Die, err, n)), lines[1:last+1]...)
+		played++
+	}
+	equal(t, "played", played, 18)
+}
+
+//go:embed testdata/unhandled-6.1.log
+var unhandled61 string
+
+//go:embed testdata/bad-stack-6.1.log
+var badStack61 string
+
+// TestRecordedPanics are the first lines of an illegal execution state, which a module has brought about,
+// and of a stack that a module has used up.
+func TestRecordedPanics(t *testing.T) {
+	e := New(Illegal, true, 0, 0)
+	equal(t, "unhandled", Linux61.Unexpected(Vector{}, 0, e).Text, strings.Split(unhandled61, "\n")[0])
+	equal(t, "panic", strings.Contains(unhandled61,
+		"Kernel panic - not syncing: "+Linux61.Exception(Vector{}, e).Fate.Panic+"\n"), true)
+
+	lines := Linux61.BadStack(New(DAbort, true, 0x47, 0), 0xffff800008237e20,
+		Stack{0xffff800008238000, 0x4000}, Stack{0xffff800008000000, 0x4000},
+		Stack{0xffff00001feac310, 0x1000})
+	equalLines(t, "bad stack", lines, strings.Split(badStack61, "\n")[:len(lines)]...)
+	equal(t, "panic", strings.Contains(badStack61, "Kernel panic - not syncing: "+StackOverflow+"\n"), true)
 }
 
 // TestRecordedOops prints the recorded oops from the registers it had.

@@ -104,9 +104,9 @@ type Walk struct {
 	Swapper bool
 	// PGD is where the first table is.
 	PGD uint64
-	// Entries are those of the tables, from the first on: pgd, p4d, pud, pmd, pte. With fewer
-	// than five levels the first ones are the same. The walk ends at one that is 0, and at one
-	// that is no table but memory. Without any the first is 0.
+	// Entries are those of the tables, from the first on: pgd, p4d, pud, pmd, pte. There are
+	// four levels, so the first two are the same. The walk ends at one that is 0, and at one that
+	// is no table but memory. Without any the first is 0.
 	Entries []uint64
 }
 
@@ -130,14 +130,15 @@ func (w Walk) lines(addr uint64) []Line {
 	said.printf("%s pgtable: %dk pages, %d-bit VAs, pgdp=%016x", mm, pageKiB, vaBits, w.PGD)
 	var b strings.Builder
 	entries := w.Entries
-	if len(entries) == 0 {
-		entries = []uint64{0}
+	if len(entries) < 2 {
+		entries = []uint64{0, 0}
 	}
 	fmt.Fprintf(&b, "[%016x]", addr)
 	comma := ""
 	for i, name := range tables()[:min(len(entries), len(tables()))] {
 		fmt.Fprintf(&b, "%s %s=%016x", comma, name, entries[i])
-		if entries[i] == 0 {
+		// The first is that of a level which is not there, and so it is never missing.
+		if entries[i] == 0 && i > 0 {
 			break
 		}
 		comma = ","

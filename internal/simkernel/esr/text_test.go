@@ -111,7 +111,7 @@ func TestWalk(t *testing.T) {
 		}},
 		{"no tables", 0x30, Walk{PGD: 0x4339f000}, []string{
 			"user pgtable: 4k pages, 48-bit VAs, pgdp=000000004339f000",
-			"[0000000000000030] pgd=0000000000000000",
+			"[0000000000000030] pgd=0000000000000000, p4d=0000000000000000",
 		}},
 		{"a page", text, Walk{PGD: 0x41f00000, Entries: []uint64{1, 2, 3, 4, 5}}, []string{
 			"swapper pgtable: 4k pages, 48-bit VAs, pgdp=0000000041f00000",
@@ -134,7 +134,7 @@ func TestWalk(t *testing.T) {
 		}},
 		{"its own address", text, Walk{Swapper: true}, []string{
 			"swapper pgtable: 4k pages, 48-bit VAs, pgdp=0000000000000000",
-			"[ffff800010000000] pgd=0000000000000000",
+			"[ffff800010000000] pgd=0000000000000000, p4d=0000000000000000",
 		}},
 		{"nowhere", 0xdead_0000_0000_0100, Walk{}, []string{
 			"[dead000000000100] address between user and kernel address ranges",
