@@ -8,8 +8,8 @@ import (
 )
 
 // exceptions is an arm64 kernel with its way with them.
-func exceptions(p profile, v esr.Version) profile {
-	p.exceptions = v
+func exceptions(p profile, v esr.Version, idleWarn Place) profile {
+	p.exceptions, p.idleWarn = v, idleWarn
 	p.dump = dumpProfile{trace: "Call trace:", machine: virtName}
 	for _, l := range v.Registers(someRegs()) {
 		p.dump.regs = append(p.dump.regs, l.Text)
@@ -156,11 +156,11 @@ func walkOf(e esr.ESR) (pgd uint64, entries []uint64) {
 		return 0x40000000, full
 	}
 	// The second entry is the first one's again, for there are four levels.
-	last := int(s.Level())
-	if last > 0 {
-		last++
-	}
+	last := int(s.Level()) + 1
 	full[last] = 0
+	if last == 1 {
+		full[0] = 0
+	}
 	return 0x40000000, full[:last+1]
 }
 
@@ -182,6 +182,7 @@ func (m *Machine) doDebugException(x *context, e Exception) {
 		case esr.NoBug:
 		}
 	}
+	defer m.enterDebug(x)()
 	f, said := m.kernel.exceptions.Debug(e.ESR, e.Break)
 	m.sayException(said...)
 	if f.Kind == esr.Dies {
@@ -260,19 +261,15 @@ func (m *Machine) showRegsOnly(x *context) {
 	}
 }
 
-// faultARM64 is an access of the kernel's to a bad address: to one of a process's where the second
-// table has nothing, or to one of its own where the last has.
+// faultARM64 is an access of the kernel's to a bad address.
 func faultARM64(m *Machine, x *context, f access) fault86 {
-	class, status, iss, last := esr.DAbort, esr.Status(0x06), uint32(0), uint32(store)
-	if esr.SpaceOf(esr.Untagged(f.addr)) != esr.UserSpace {
-		status = 0x07
-	}
+	class, iss, last := esr.DAbort, uint32(0), uint32(store)
 	if f.exec {
 		class, last = esr.IAbort, 0
 	} else if !f.read {
 		iss = 1 << 6
 	}
-	e := esr.New(class, true, iss|uint32(status), 0)
+	e := esr.New(class, true, iss|uint32(missing(f.addr)), 0)
 	pgd, entries := walkOf(e)
 	defer m.in("el1_abort: do_mem_abort")()
 	d := m.kernel.exceptions.MemAbort(esr.Access{
@@ -282,3 +279,47 @@ func faultARM64(m *Machine, x *context, f access) fault86 {
 	m.sayException(d.Lines...)
 	return fault86{str: d.Fate.Die, err: d.Err, code: codeOf(m.kernel.exceptions, last)}
 }
+
+// missing is at which level of the tables nothing is there for an address. A program of Go's is linked
+// at 64 KiB, so that of the first addresses only pages are missing; so are they between modules and what
+// the kernel has for I/O. Elsewhere there is nothing at all.
+func missing(addr uint64) esr.Status {
+	const (
+		level0, level3 = 0x04, 0x07
+		program        = 0x200000
+		vmalloc        = 0xffff800000000000
+		vmallocEnd     = 0xfffffbfff0000000
+	)
+	if addr < program || addr >= vmalloc && addr < vmallocEnd {
+		return level3
+	}
+	return level0
+}
+
+// enterDebug is what it is to take a BRK in the kernel (arch/arm64/kernel/entry-common.c,
+// arm64_enter_el1_dbg): interrupts are off, and RCU is told of something like an NMI. If the task does
+// not come back nobody tells it of the end, and it complains when the CPU is next idle [Kernel 4.48].
+func (m *Machine) enterDebug(x *context) (leave func()) {
+	if m.kernel.arch != archARM64 {
+		return func() {}
+	}
+	before := x.irqsOff
+	x.irqsOff = true
+	return func() {
+		t := x.who.task
+		switch {
+		case !x.gone:
+			x.irqsOff = before
+		case x.cpu.stuck == nil && (t == nil || t.dead()):
+			m.post(m.now, Fail{CPU: x.cpu.id, How: WarnCall{Once: true, At: m.kernel.idleWarn}})
+		}
+	}
+}
+
+// The places of that complaint (rcu_eqs_enter and ct_kernel_exit).
+var (
+	idleWarn510 = Place{File: "kernel/rcu/tree.c", Line: 625, Function: "rcu_eqs_enter.constprop.0"}
+	idleWarn61  = Place{
+		File: "kernel/context_tracking.c", Line: 128, Function: "ct_kernel_exit.constprop.0",
+	}
+)

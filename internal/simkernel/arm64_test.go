@@ -40,7 +40,7 @@ func TestRecordedARM64Oops(t *testing.T) {
 	c := caseOf{
 		kernels: []string{"linux-6.1-arm64"},
 		cfg:     Config{Panic: PanicConfig{Modules: []string{"lab(OE+)"}}},
-		steps:   []Step{Oops{How: NullWrite{Addr: 0x30}}},
+		steps:   []Step{Oops{How: abort(esr.DAbort, 0x46, 0x30)}},
 	}
 	c.play(t, func(t *testing.T, f *fate) {
 		said := make([]string, len(f.said))
@@ -131,7 +131,7 @@ func TestBadAccessOnARM64(t *testing.T) {
 // TestWalkFitsTheStatus: the tables end where the register says that there is nothing more.
 func TestWalkFitsTheStatus(t *testing.T) {
 	for status, last := range map[uint32]string{
-		4: "pgd=0000000000000000", 5: "pud=0000000000000000", 6: "pmd=0000000000000000",
+		4: "pgd=0000000000000000, p4d=0000000000000000", 5: "pud=0000000000000000", 6: "pmd=0000000000000000",
 		7: "pte=0000000000000000", 0xf: "pte=0068000040002f93", 0x30: "pte=0068000040002f93",
 	} {
 		fails(abort(esr.DAbort, status, 0xffff800008000000), "", func(t *testing.T, f *fate) {
@@ -155,5 +155,60 @@ func TestExceptionsElsewhere(t *testing.T) {
 func TestMachineCheckTaint(t *testing.T) {
 	fails(abort(esr.DAbort, 0x10, 8), "", func(t *testing.T, f *fate) {
 		wantEqual(t, "tainted", f.isTainted(taintMachineCheck), f.kernel.name == "linux-6.1-arm64")
+	})(t)
+}
+
+// TestBRKLeavesRCUBehind: the first task that dies of a BRK is followed by a warning of the idle task
+// [Kernel 4.48].
+func TestBRKLeavesRCUBehind(t *testing.T) {
+	where := map[string]string{
+		"linux-5.10-arm64": "WARNING: CPU: 0 PID: 0 at kernel/rcu/tree.c:625 rcu_eqs_enter.constprop.0",
+		"linux-6.1-arm64":  "WARNING: CPU: 0 PID: 0 at kernel/context_tracking.c:128 ct_kernel_exit.constprop.0",
+	}
+	warnings := func(f *fate) int {
+		n := 0
+		for _, s := range f.said {
+			if strings.HasPrefix(s[2:], where[f.kernel.name]) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, how := range []Failure{BugCall{}, abort(esr.BRK64, 1, 0)} {
+		c := caseOf{kernels: armKernels, steps: []Step{Oops{How: how}}, second: []Step{Oops{How: how}}}
+		c.play(t, func(t *testing.T, f *fate) {
+			wantEqual(t, "warnings", warnings(f), 1)
+			notes := 0
+			for _, s := range f.said {
+				if strings.HasSuffix(s, " exited with irqs disabled") {
+					notes++
+				}
+			}
+			wantEqual(t, "notes", notes == 2, f.kernel.name == "linux-6.1-arm64")
+			wantEqual(t, "lived", f.lived(), true)
+		})
+	}
+	// Of no other oops, and not if the task has been saved.
+	for _, how := range []Failure{NullWrite{}, abort(esr.Unknown, 0, 0), WarnCall{}} {
+		fails(how, "", func(t *testing.T, f *fate) { wantEqual(t, "warnings", warnings(f), 0) })(t)
+	}
+	stops := PanicConfig{DieNotifiers: []Notifier{{Name: "d", Returns: NotifyStop}}}
+	failsIn(Config{Panic: stops}, Oops{How: BugCall{}}, func(t *testing.T, f *fate) {
+		wantStatus(t, f, 0)
+		wantEqual(t, "warnings", warnings(f), 0)
+	})(t)
+	fails(BugCall{}, "sysctl.kernel.warn_limit=1", func(t *testing.T, f *fate) {
+		wantPanic(t, f, "kernel: system warned too often (kernel.warn_limit is 1)")
+	})(t)
+}
+
+// TestARM64StackOverflow is seen before there is an exception to handle, and SErrors and what nobody
+// expects are the end, too.
+func TestARM64StackOverflow(t *testing.T) {
+	fails(StackOverflow{}, "", func(t *testing.T, f *fate) {
+		saidInOrder(t, f, "Insufficient stack space to handle exception!", "ESR: ", "FAR: ",
+			"Task stack:     [", "IRQ stack:      [", "Overflow stack: [", "CPU: ", "pstate: ", "x",
+			"Kernel panic - not syncing: kernel stack overflow", "CPU: ", "Call trace:")
+		wantPanic(t, f, "kernel stack overflow")
 	})(t)
 }

@@ -51,8 +51,9 @@ func (p Place) put(text string) string {
 // BugCall is a BUG() on a machine that has an instruction for it.
 type BugCall struct{ At Place }
 
-// fail traps. If a notifier stops die(), the CPU is where it was, and traps again.
+// fail traps. If a notifier stops die(), the CPU is where it was, and traps again. Only arm64 goes on.
 func (f BugCall) fail(m *Machine, x *context) {
+	defer m.enterDebug(x)()
 	p := &m.kernel.die
 	// What a debugger does not mend the third time it never does.
 	for range 3 {
@@ -60,8 +61,8 @@ func (f BugCall) fail(m *Machine, x *context) {
 			m.sayBug(f.At)
 		}
 		m.die(x, oops{str: p.bug, err: p.bugErr, bug: &f.At, code: p.bugCode, at: f.At})
-		if x.over(m) {
-			return
+		if x.over(m) || m.kernel.arch == archARM64 {
+			return // on arm64 behind the instruction
 		}
 	}
 	m.keepCPU(x)

@@ -217,8 +217,8 @@ var oopsStatements = []statement{
 			"linux-6.1-x86_64":    "Oops: 0002 [#1] PREEMPT SMP NOPTI",
 			"linux-6.12-x86_64":   "Oops: Oops: 0002 [#1] PREEMPT SMP NOPTI",
 			"linux-7.2-x86_64":    "Oops: Oops: 0002 [#1] SMP NOPTI",
-			"linux-5.10-arm64":    "Internal error: Oops: 0000000096000046 [#1] SMP",
-			"linux-6.1-arm64":     "Internal error: Oops: 0000000096000046 [#1] SMP",
+			"linux-5.10-arm64":    "Internal error: Oops: 0000000096000047 [#1] SMP",
+			"linux-6.1-arm64":     "Internal error: Oops: 0000000096000047 [#1] SMP",
 		} {
 			onEach(t, []string{name}, Config{}, func(t *testing.T, f failed) {
 				f.wantLines(t, want, strings.Replace(want, "#1", "#2", 1))

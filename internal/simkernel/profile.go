@@ -88,8 +88,10 @@ type profile struct {
 	taints int
 	// stopsAtPowerOff says that the watchdogs' notifier stops them at a power-off, too.
 	stopsAtPowerOff bool
-	// exceptions is what an arm64 kernel does about them.
+	// exceptions is what an arm64 kernel does about them, and idleWarn where it complains of one
+	// that has no end.
 	exceptions esr.Version
+	idleWarn   Place
 	// stack is what is made of one that is full, and sysrq the keys.
 	stack stackProfile
 	sysrq sysrqProfile
@@ -340,8 +342,8 @@ var profiles = []profile{
 	release(onWatchdog(linux3("linux-3.10-mips-wdt", archMIPS)), "3.10.105", "#1"),
 	release(onPC(linux4("linux-4.19-x86_64", archX86)), "4.19.0", "#1"),
 	release(onPC(linux5("linux-5.10-x86_64", archX86)), "5.10.0", "#1 SMP"),
-	exceptions(release(onARM(linux5("linux-5.10-arm64", archARM64), 0), "5.10.0", "#1 SMP"), esr.Linux510),
-	exceptions(release(onARM(linux6("linux-6.1-arm64", archARM64), 0), "6.1.0", "#1 SMP"), esr.Linux61),
+	exceptions(release(onARM(linux5("linux-5.10-arm64", archARM64), 0), "5.10.0", "#1 SMP"), esr.Linux510, idleWarn510),
+	exceptions(release(onARM(linux6("linux-6.1-arm64", archARM64), 0), "6.1.0", "#1 SMP"), esr.Linux61, idleWarn61),
 	release(onPC(linux612("linux-6.12-x86_64", archX86)), "6.12.0", "#1 SMP PREEMPT_DYNAMIC"),
 	release(onPC(linux7("linux-7.2-x86_64", archX86)), "7.2.0", "#1 SMP PREEMPT(lazy)"),
 }

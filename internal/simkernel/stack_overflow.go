@@ -26,10 +26,14 @@ var (
 )
 
 // StackOverflow is a function that calls itself until its stack is full. With a guard page below it
-// (CONFIG_VMAP_STACK) x86 notices by a double fault.
+// (CONFIG_VMAP_STACK) x86 notices by a double fault, and arm64 before it saves the registers.
 type StackOverflow struct{}
 
 func (StackOverflow) fail(m *Machine, x *context) {
+	if m.kernel.arch == archARM64 {
+		m.badStackARM64(x)
+		return
+	}
 	t := &m.kernel.stack
 	if t.guard == "" {
 		return
