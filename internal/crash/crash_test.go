@@ -99,6 +99,50 @@ func TestDoublePanicSays(t *testing.T) {
 	}
 }
 
+// TestWatchdogs: hardware rescues a machine from a panic, softdog only where interrupts are taken
+// then, and what is left says which it was.
+func TestWatchdogs(t *testing.T) {
+	for _, test := range []struct {
+		failure, kernel, watchdog, setting string
+		ending                             Ending
+		by, evidence                       string
+		back                               time.Duration
+	}{
+		{
+			"panic", "linux-6.1-x86_64", "i6300esb,8", "panic=60", Rescued, "i6300esb",
+			"bootstatus is 32", 8 * time.Second,
+		},
+		{"panic", "linux-6.1-x86_64", "i6300esb,8", "panic=5", Restarted, "", "", 6 * time.Second},
+		{"panic", "linux-6.1-x86_64", "softdog,8", "panic=0", Hung, "", "", time.Duration(Never)},
+		{"panic", "linux-6.1-arm64", "softdog,8", "panic=0", Rescued, "softdog", "", 8 * time.Second},
+		{"watchdog", "", "i6300esb,8", "quiet", Rescued, "i6300esb", "bootstatus is 32", 9 * time.Second},
+		{"watchdog", "", "softdog,8", "quiet", Rescued, "softdog", "", 9 * time.Second},
+		{"pretimeout", "", "softdog,8,3", "panic=1", Restarted, "", "", 7 * time.Second},
+		{"oops", "", "softdog,8", "panic=1", Survived, "", "", time.Duration(Never)},
+	} {
+		w, err := ParseWatchdog(test.watchdog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := played(t, Spec{
+			Kernel: test.kernel, Failure: test.failure, Watchdogs: []Watchdog{w},
+			Settings: set(t, test.setting),
+		})
+		v := r.Verdict
+		back := time.Duration(v.Back)
+		if v.Ending != test.ending || v.Watchdog != test.by || !strings.Contains(v.List(), test.evidence) ||
+			back < test.back || back > test.back && back > test.back+time.Second/2 {
+			t.Errorf("%+v:\ngot %+v", test, v)
+		}
+		if n := len(r.Lines); n > 0 && r.Lines[n-1].At > v.At {
+			t.Errorf("%+v: said after the end: %+v", test, r.Lines[n-1])
+		}
+		if r.says("softdog: Reboot didn't") {
+			t.Errorf("%+v: it did", test)
+		}
+	}
+}
+
 // TestAnswers: after a panic an x86 machine is deaf, and an ARM's takes interrupts; no process runs on
 // either.
 func TestAnswers(t *testing.T) {
@@ -159,6 +203,18 @@ func TestMistakes(t *testing.T) {
 		{
 			Spec{Kernel: "linux-6.1-arm64", Settings: []Setting{{"unknown_nmi_panic", "1"}}},
 			"linux-6.1-arm64 has no setting kernel.unknown_nmi_panic: only x86 has it",
+		},
+		{
+			Spec{Watchdogs: []Watchdog{{Name: "softdg", Timeout: 8 * time.Second}}},
+			`unknown watchdog "softdg": did you mean "softdog"?`,
+		},
+		{
+			Spec{Watchdogs: []Watchdog{{Name: "i6300esb", Timeout: time.Hour}}},
+			"timeout 1h0m0s of i6300esb: expected 1 to 2046 seconds",
+		},
+		{
+			Spec{Watchdogs: []Watchdog{{Name: "softdog", Timeout: 8 * time.Second, Pretimeout: 8 * time.Second}}},
+			"pretimeout 8s of softdog: expected whole seconds, and less than the timeout",
 		},
 	} {
 		_, err := Play(test.spec)

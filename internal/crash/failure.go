@@ -5,6 +5,7 @@ import (
 
 	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/simkernel"
+	"github.com/rebound-init/rebound/internal/simkernel/esr"
 )
 
 // Failure is a way for a kernel to fail.
@@ -274,6 +275,35 @@ var failures = []failure{
 	},
 	{
 		Failure: Failure{
+			Name: "stack-overflow", Means: "a function of the kernel calls itself until its stack is full",
+			Caused: "process victim makes a system call that does so",
+		},
+		since: v(4, 9, 0), on: []arch{x86}, why: "nothing notices it in the model",
+		plan: victimFails(simkernel.StackOverflow{}),
+	},
+	{
+		Failure: Failure{
+			Name: "stack-end", Means: "the scheduler finds that a stack has grown over its end",
+			Caused: "process victim has used up its stack, with CONFIG_SCHED_STACK_END_CHECK",
+		},
+		since: v(3, 18, 0),
+		plan:  victimFails(simkernel.StackEnd{}),
+	},
+	{
+		Failure: Failure{
+			Name: "serror", Means: "the memory or the bus reports an error that came too late (SError)",
+			Caused: "the first CPU takes an SError while a process runs",
+		},
+		on: []arch{arm64}, why: "only arm64 has it",
+		plan: func(p *play) {
+			late := simkernel.Exception{Vector: esr.Vector{Source: esr.User, Reason: esr.Error}}
+			late.ESR = esr.New(esr.SError, true, 0, 0)
+			p.start("victim", simkernel.Pause{})
+			p.act(simkernel.Fail{Name: "victim", How: late})
+		},
+	},
+	{
+		Failure: Failure{
 			Name: "watchdog", Means: "nobody feeds the watchdog any more",
 			Caused: "who feeds the machine's watchdog stops: softdog with 30 s if -watchdog does not " +
 				"say otherwise",
@@ -292,6 +322,7 @@ var failures = []failure{
 	sysrq("b", "restart at once"),
 	sysrq("c", "crash on purpose"),
 	sysrq("e", "SIGTERM to all processes but PID 1"),
+	sysrq("f", "kill somebody as if there were no memory"),
 	sysrq("i", "SIGKILL to all processes but PID 1"),
 	sysrq("o", "power off"),
 	sysrq("s", "sync in an emergency"),

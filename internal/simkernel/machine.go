@@ -410,8 +410,11 @@ func (m *Machine) over(e End) {
 		then, by := e.How, e.By
 		e = *first
 		e.Then = then
-		if by != "" {
+		switch {
+		case by != "":
 			e.By = by
+		case m.dying.rescuer != "":
+			e.By = m.dying.rescuer
 		}
 	}
 	e.At = m.now

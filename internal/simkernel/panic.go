@@ -160,6 +160,7 @@ type deathState struct {
 	function       []string // what the kernel is in, for who wants to know who says a line
 	stopsSent      bool     // crash_smp_send_stop, once
 	rival          *rival   // who is about to panic, too
+	rescuer        string   // the watchdog that is restarting the machine
 	rcuStalls      int
 }
 

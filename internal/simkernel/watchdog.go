@@ -347,8 +347,11 @@ func (m *Machine) softdogFire(w *watchdog) {
 			return
 		}
 		m.diesOf(End{How: ResetByWatchdog, By: w.driver.name})
+		m.dying.rescuer = w.driver.name
 		m.emergencyRestart()
-		m.printk(critical, "softdog: Reboot didn't ?????")
+		if !m.ended {
+			m.printk(critical, "softdog: Reboot didn't ?????")
+		}
 	}
 }
 
