@@ -19,6 +19,8 @@ type cpu struct {
 	// irqsOff says that interrupts wait, inNMI that non-maskable ones do, too, and deaf that
 	// its local interrupt controller delivers nothing any more.
 	irqsOff, inNMI, deaf bool
+	// inIRQ says that it is in an interrupt that never ends.
+	inIRQ bool
 	// stuck is who computes on it for ever, if somebody does.
 	stuck *occupant
 	// busy is how many calls of the kernel that nobody can preempt are under way on it.
@@ -334,9 +336,12 @@ func (m *Machine) scheduleOther() {
 
 // Answers is what a machine that has died, or is about to, still answers.
 type Answers struct {
-	// Interrupts says that some CPU takes them: with them come the network's replies to
-	// ping, timers, and the keys of SysRq on a keyboard.
+	// Interrupts says that some CPU takes them: with them come timers, and the keys of SysRq
+	// on a keyboard.
 	Interrupts bool
+	// Ping says that the network replies: it does so in soft interrupts, and they run where
+	// interrupts are taken, unless the CPU is in one that never ends.
+	Ping bool
 	// Processes says that some CPU runs them.
 	Processes bool
 	// Why says what is in the way, if something is.
@@ -353,6 +358,7 @@ func (m *Machine) Answers() Answers {
 	for i := range m.cpus {
 		c := &m.cpus[i]
 		a.Interrupts = a.Interrupts || c.takesInterrupts()
+		a.Ping = a.Ping || c.takesInterrupts() && !c.inIRQ
 		if s := c.state(); s != "" {
 			why = append(why, "CPU "+strconv.Itoa(i)+" "+s)
 		}

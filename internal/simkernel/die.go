@@ -138,11 +138,36 @@ func (m *Machine) die(x *context, o oops) {
 	if x.over(m) {
 		return
 	}
+	leave, fits := m.onStack(x)
+	defer leave()
+	if !fits {
+		return
+	}
 	r := &dieRun{context: x, oops: o, leave: m.enterKernel(x.cpu)}
 	if r.sig == 0 {
 		r.sig = syscall.SIGSEGV
 	}
 	m.dieFrom(r, 0)
+}
+
+// deaths is how many deaths fit on a stack, each in a notifier of the one before. The number is the
+// model's own.
+const deaths = 20
+
+// onStack reports whether there is room for one more. If there is none a PC ends by a triple fault,
+// which resets it, and others hang.
+func (m *Machine) onStack(x *context) (leave func(), fits bool) {
+	d := &m.dying
+	d.deep++
+	leave = func() { d.deep-- }
+	if d.deep <= deaths {
+		return leave, true
+	}
+	if m.kernel.arch == archX86 {
+		m.effect(Resets)
+	}
+	m.hang()
+	return leave, false
 }
 
 // dieFrom goes on at a step.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // bare leaves out what stands for registers, frames and code.
@@ -51,5 +52,37 @@ func TestOopsSays(t *testing.T) {
 	}
 	if n, _ := m.attr("kernel/oops_count"); n != "1" || !m.isTainted(taintDie) {
 		t.Errorf("oops_count %s, tainted %v", n, m.isTainted(taintDie))
+	}
+}
+
+// TestDeathsWithoutEnd lets a notifier fail whenever it is called: the stack has an end.
+func TestDeathsWithoutEnd(t *testing.T) {
+	for _, bad := range []Failure{NullWrite{}, WarnCall{}, PanicCall{"again"}, BugCall{}} {
+		always := []Notifier{{Name: "bad", Fails: bad}}
+		cfg := Config{
+			Cmdline: "panic_on_warn=1 oops=panic",
+			Panic:   PanicConfig{Notifiers: always, DieNotifiers: always},
+		}
+		onEach(t, Kernels(), cfg, func(t *testing.T, f failed) {
+			if !f.ended {
+				t.Errorf("%T: got %+v", bad, f.end)
+			}
+		}, inThread)
+	}
+	always := PanicConfig{Notifiers: []Notifier{{Name: "bad", Fails: PanicCall{"again"}}}}
+	_, end, _ := dead(t, Config{Panic: always}, Fail{How: PanicCall{"x"}})
+	if end.Then != Restarted || end.At != time.Second {
+		t.Errorf("got %+v", end)
+	}
+}
+
+// TestPing looks at what a panic in 2.6 leaves: out of an interrupt it still answers.
+func TestPing(t *testing.T) {
+	for in, want := range map[Interrupt]bool{InTask: true, InHardIRQ: false, InSoftIRQ: false} {
+		onEach(t, linux26s, Config{}, func(t *testing.T, f failed) {
+			if a := f.Answers(); !a.Interrupts || a.Ping != want || a.Processes {
+				t.Errorf("in %d: got %+v", in, a)
+			}
+		}, Fail{In: in, How: PanicCall{"x"}})
 	}
 }

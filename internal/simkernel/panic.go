@@ -159,6 +159,7 @@ type deathState struct {
 	blinks         int
 	function       []string // what the kernel is in, for who wants to know who says a line
 	stopsSent      bool     // crash_smp_send_stop, once
+	deep           int      // how many deaths are under way, each in the one before
 	rival          *rival   // who is about to panic, too
 	rescuer        string   // the watchdog that is restarting the machine
 	rcuStalls      int
@@ -177,8 +178,14 @@ func (m *Machine) panic(x *context, format string, args ...any) {
 	if x.over(m) {
 		return
 	}
+	leave, fits := m.onStack(x)
+	defer leave()
+	if !fits {
+		return
+	}
 	defer m.enterKernel(x.cpu)()
 	defer m.in("panic")()
+	x.cpu.inIRQ = x.in != InTask
 	if x.who.task != nil {
 		x.who.task.flags |= taskDying
 	}

@@ -71,11 +71,7 @@ func (m *Machine) writeTainted(value string) kernel.Errno {
 	if len(m.cpus) == 0 {
 		return 0 // the command line, and nobody runs yet
 	}
-	who := m.current
-	if who == nil {
-		who = m.init
-	}
-	m.checkPanicOnTaint(m.here(who), n)
+	m.checkPanicOnTaint(m.here(m.caller()), n)
 	return 0
 }
 
