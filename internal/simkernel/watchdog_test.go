@@ -61,7 +61,7 @@ func TestWatchdogs(t *testing.T) {
 		},
 		{
 			"but on arm64 it does", Config{Watchdogs: soft, Kernel: "linux-6.1-arm64"},
-			[]Action{keeper(8, 0, time.Second), panics}, Panicked, Restarted, "", 17 * time.Second, "",
+			[]Action{keeper(8, 0, time.Second), panics}, Panicked, Restarted, "softdog", 17 * time.Second, "",
 		},
 		{
 			"hardware rescues a panic", Config{Watchdogs: hard},
