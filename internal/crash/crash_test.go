@@ -70,6 +70,24 @@ func TestVerdicts(t *testing.T) {
 			"double-panic", "linux-2.6.24-i386", 2, []string{"panic=1"}, Restarted, "Kernel panic",
 			2 * time.Second,
 		},
+		{
+			"stack-overflow", "linux-6.1-arm64", 1, nil, Hung,
+			"Kernel panic - not syncing: kernel stack overflow", never,
+		},
+		{
+			"unhandled-exception", "linux-5.10-arm64", 1, []string{"panic=1"}, Restarted,
+			"Kernel panic - not syncing: bad mode", 2 * time.Second,
+		},
+		{
+			"bad-instruction", "linux-6.1-arm64", 1, []string{"panic=1", "oops=panic"}, Restarted,
+			"Kernel panic - not syncing: Oops - Undefined instruction: Fatal exception",
+			2 * time.Second,
+		},
+		{
+			"bus-error", "linux-6.1-arm64", 1, []string{"panic=1", "oops=panic"}, Restarted,
+			"Kernel panic - not syncing: synchronous external abort: Fatal exception",
+			2 * time.Second,
+		},
 	} {
 		r := played(t, Spec{
 			Kernel: test.kernel, CPUs: test.cpus, Settings: set(t, test.set...),

@@ -278,7 +278,7 @@ var failures = []failure{
 			Name: "stack-overflow", Means: "a function of the kernel calls itself until its stack is full",
 			Caused: "process victim makes a system call that does so",
 		},
-		since: v(4, 9, 0), on: []arch{x86}, why: "nothing notices it in the model",
+		since: v(4, 9, 0), on: []arch{x86, arm64}, why: "nothing notices it in the model",
 		plan: victimFails(simkernel.StackOverflow{}),
 	},
 	{
@@ -301,6 +301,38 @@ var failures = []failure{
 			p.start("victim", simkernel.Pause{})
 			p.act(simkernel.Fail{Name: "victim", How: late})
 		},
+	},
+	{
+		Failure: Failure{
+			Name: "bus-error", Means: "memory that the kernel uses does not answer (external abort)",
+			Caused: "process victim makes a system call that reads such memory",
+		},
+		on: []arch{arm64}, why: onlyARM64,
+		plan: victimFails(exception(esr.DAbort, uint32(esr.ExternalAbort), 0xffff800008123450)),
+	},
+	{
+		Failure: Failure{
+			Name: "bad-instruction", Means: "the kernel executes what is no instruction",
+			Caused: "process victim makes a system call that does so",
+		},
+		on: []arch{arm64}, why: onlyARM64,
+		plan: victimFails(exception(esr.Unknown, 0, 0)),
+	},
+	{
+		Failure: Failure{
+			Name: "read-only", Means: "the kernel writes to memory of its own that is read-only",
+			Caused: "process victim makes a system call that does so",
+		},
+		on: []arch{arm64}, why: onlyARM64,
+		plan: victimFails(exception(esr.DAbort, 0x4f, 0xffff800008123450)),
+	},
+	{
+		Failure: Failure{
+			Name: "unhandled-exception", Means: "the processor takes an exception that the kernel does not expect",
+			Caused: "process victim makes a system call that ends in an illegal execution state",
+		},
+		on: []arch{arm64}, why: onlyARM64,
+		plan: victimFails(exception(esr.Illegal, 0, 0)),
 	},
 	{
 		Failure: Failure{
@@ -329,7 +361,15 @@ var failures = []failure{
 	sysrq("u", "remount all read-only in an emergency"),
 }
 
-const onlyPC = "only a PC has such NMIs"
+const (
+	onlyPC    = "only a PC has such NMIs"
+	onlyARM64 = "only arm64 kernels of the model take it as an exception"
+)
+
+// exception is one of the kernel's own on arm64.
+func exception(c esr.Class, iss uint32, far uint64) simkernel.Exception {
+	return simkernel.Exception{Access: esr.Access{ESR: esr.New(c, true, iss, 0), FAR: far}}
+}
 
 // Failures lists them, in the order of their names.
 func Failures() []Failure {
