@@ -88,7 +88,7 @@ type panicProfile struct {
 	unsigned bool
 }
 
-// The versions of panic() [Kernel 1.1 to 1.9].
+// The versions of panic() [Kernel 1.1 to 1.5].
 var (
 	panic26 = panicProfile{
 		steps: []panicStep{

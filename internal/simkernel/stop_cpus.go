@@ -25,7 +25,7 @@ type stopProfile struct {
 	forced bool
 }
 
-// How CPUs are stopped [Kernel 1.30 to 1.36].
+// How CPUs are stopped [Kernel 1.25 to 1.29].
 var (
 	stop26 = stopProfile{deafens: true}
 	// stopX86 is native_stop_other_cpus.
