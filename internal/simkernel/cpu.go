@@ -25,8 +25,9 @@ type cpu struct {
 	stuck *occupant
 	// busy is how many calls of the kernel that nobody can preempt are under way on it.
 	busy int
-	// saved says that its registers are in a crash note.
-	saved bool
+	// saved says that its registers are in a crash note, shot that an NMI has stopped it, and
+	// polls that it waits for that while it is in another.
+	saved, shot, polls bool
 }
 
 // occupant is who is on a CPU when the kernel looks: a process, or a thread of the kernel.

@@ -394,47 +394,6 @@ func (m *Machine) waitBeforePanic() {
 	m.mdelay(5 * time.Second)
 }
 
-// kexecShouldCrash says whether an oops alone starts the crash kernel: where a panic would follow
-// (kernel/kexec_core.c, kexec_should_crash).
-func (m *Machine) kexecShouldCrash(x *context) bool {
-	if m.kernel.panic.knowsPost() && m.attrIsSet(moduleOfKernel+"crash_kexec_post_notifiers") {
-		return false
-	}
-	t := x.who.task
-	return x.in != InTask || x.who.pid == 0 || t != nil && m.globalInit(t.lead) ||
-		m.isSet("kernel/panic_on_oops")
-}
-
-// knowsPost reports whether a version knows crash_kexec_post_notifiers.
-func (p *panicProfile) knowsPost() bool {
-	for _, s := range p.steps {
-		if s == panicLateKexec {
-			return true
-		}
-	}
-	return false
-}
-
-// crashKexec starts the crash kernel from an oops, unless another CPU panics: then that one does
-// (kernel/kexec_core.c, crash_kexec). Without a kernel it comes back, and a panic may follow.
-func (m *Machine) crashKexec(x *context) {
-	d := &m.dying
-	guarded := false
-	for _, s := range m.kernel.panic.steps {
-		guarded = guarded || s == panicCPU
-	}
-	if guarded {
-		if d.owner != nil {
-			return
-		}
-		d.owner = x.cpu
-	}
-	m.crashKexecAny(x)
-	if guarded && !m.ended {
-		d.owner = nil
-	}
-}
-
 // consoleVerbose lets all lines be seen on the console from now on.
 func (m *Machine) consoleVerbose() {
 	if m.ring.levels[0] != 0 {

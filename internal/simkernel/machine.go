@@ -12,6 +12,7 @@ package simkernel
 
 import (
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -86,6 +87,8 @@ type Config struct {
 	Watchdogs []Watchdog
 	// Panic is what is in the way when the kernel dies.
 	Panic PanicConfig
+	// Kexec is what there is for other kernels to be started.
+	Kexec KexecConfig
 	// Kernel is the version, one of Kernels: linux-6.1-x86_64 if empty.
 	Kernel string
 
@@ -182,6 +185,12 @@ type Machine struct {
 	hungAt   time.Duration
 	attrs    map[string]string // files of sysfs that are not at their defaults
 
+	kexecs kernelsToStart
+	// from is what another kernel has handed over, and powerOn the configuration with which
+	// the firmware starts the machine: not this one's, if another kernel has.
+	from    *handedOver
+	powerOn Config
+
 	persistent   Persistent
 	earlierBoots int
 
@@ -201,7 +210,11 @@ type Machine struct {
 }
 
 // New makes a machine. The maps of the configuration are only read.
-func New(cfg Config) *Machine {
+func New(cfg Config) *Machine { return newMachine(cfg, nil) }
+
+// newMachine makes a machine whose kernel may have been started by another.
+func newMachine(cfg Config, from *handedOver) *Machine {
+	powerOn := cfg
 	if cfg.PIDMax == 0 {
 		cfg.PIDMax = 32768
 	}
@@ -220,7 +233,16 @@ func New(cfg Config) *Machine {
 	if cfg.Epoch.IsZero() {
 		cfg.Epoch = time.Unix(0, 0).UTC()
 	}
-	m := &Machine{cfg: cfg, kernel: profileOf(cfg.Kernel), syncTime: cfg.SyncTime}
+	k := profileOf(cfg.Kernel)
+	if cfg.Kexec.Crash != nil && !strings.Contains(cfg.Cmdline, "crashkernel=") {
+		cfg.Cmdline = strings.TrimSpace(cfg.Cmdline + " " + k.usualCrashkernel())
+	}
+	if strings.Contains(cfg.Cmdline, "nr_cpus=") {
+		cfg.Reboot.CPUs = limitCPUs(cfg.Cmdline, max(cfg.Reboot.CPUs, 1))
+	}
+	m := &Machine{
+		cfg: cfg, kernel: k, syncTime: cfg.SyncTime, from: from, powerOn: powerOn,
+	}
 	if cfg.Seed != 0 {
 		m.rng = rand.New(rand.NewPCG(cfg.Seed, 0))
 	}
@@ -236,6 +258,7 @@ func New(cfg Config) *Machine {
 	m.setUpCPUs()
 	m.setUpWatchdogs()
 	m.setUpSysctls()
+	m.setUpKexec()
 	return m
 }
 

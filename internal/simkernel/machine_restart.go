@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/simkernel/kexec"
 )
 
 // rebootFailed is what ARM says before it waits for ever.
@@ -26,8 +27,8 @@ func (m *Machine) machine(w *wayDown) {
 		m.trace("machine_power_off", "")
 		m.machinePowerOff(w)
 	case toKexec:
-		m.trace("machine_kexec", "")
-		m.finish(End{How: Kexeced, Text: m.reboot.words.Text})
+		// machine_shutdown has stopped all others.
+		m.machineKexec(m.kexec().Image(kexec.NormalImage), 1)
 	}
 }
 

@@ -88,7 +88,8 @@ func (m *Machine) NextBoot(on PowerOn) (*Machine, error) {
 			d.Reset()
 		}
 	}
-	cfg := m.cfg
+	cfg := m.powerOn
+	cfg.Epoch, cfg.Seed = m.cfg.Epoch, m.cfg.Seed
 	if !cfg.Firmware.NoClock {
 		// The time of day that was set is the kernel's own: the clock has not been told.
 		cfg.Epoch = cfg.Epoch.Add(m.now + on.After + passed)
@@ -98,10 +99,17 @@ func (m *Machine) NextBoot(on PowerOn) (*Machine, error) {
 		cfg.Seed = cfg.Seed*0x9e3779b97f4a7c15 + 1 | 1
 	}
 	cfg.Reboot.Image = NoImage
+	powerOn, from := cfg, (*handedOver)(nil)
+	if m.how() == Kexeced {
+		cfg, from = m.nextKernel(cfg)
+	}
 	if on.Change != nil {
 		on.Change(&cfg)
 	}
-	next := New(cfg)
+	next := newMachine(cfg, from)
+	if from != nil {
+		next.powerOn = powerOn
+	}
 	next.earlierBoots = m.earlierBoots + 1
 	next.persistent = Persistent{
 		Memory: maps.Clone(m.persistent.Memory), Flash: maps.Clone(m.persistent.Flash),

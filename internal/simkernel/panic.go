@@ -160,6 +160,9 @@ type deathState struct {
 	function       []string // what the kernel is in, for who wants to know who says a line
 	stopsSent      bool     // crash_smp_send_stop, once
 	deep           int      // how many deaths are under way, each in the one before
+	stopFailed     bool     // and who did not answer
+	ipiIssued      bool     // crash_ipi_issued
+	ipiWarned      bool     // of a second one
 	rival          *rival   // who is about to panic, too
 	rescuer        string   // the watchdog that is restarting the machine
 	rcuStalls      int
@@ -342,6 +345,7 @@ func (m *Machine) nmiPanic(x *context, text string) {
 	case x.cpu:
 	default:
 		// nmi_panic_self_stop: it waits for the shootdown, and joins it.
+		x.cpu.polls = true
 		m.halt(x.cpu)
 	}
 }

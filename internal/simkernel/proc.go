@@ -76,6 +76,9 @@ func (procFS) stat(m *Machine, p *process, path string) (nodeKind, uint16, bool)
 			return kindFile, 0o200, true
 		}
 	}
+	if path == procVmcore && m.kexecs.vmcore != nil {
+		return kindFile, 0o400, true
+	}
 	if first == "sys" {
 		return m.statKnob(rest)
 	}
@@ -116,6 +119,9 @@ func (procFS) list(m *Machine, p *process, path string) []string {
 		names = append(names, procFiles[i].name)
 	}
 	names = append(names, "mounts", "self", "sys")
+	if m.kexecs.vmcore != nil {
+		names = append(names, procVmcore)
+	}
 	for name := range m.procTexts {
 		if !strings.Contains(name, "/") {
 			names = append(names, name)
@@ -182,6 +188,9 @@ func (m *Machine) proc(p *process, path string) (string, kernel.Errno) {
 			p = m.init
 		}
 		return m.procOf(p, rest)
+	}
+	if path == procVmcore && m.kexecs.vmcore != nil {
+		return m.vmcoreHead(), 0
 	}
 	if rest == "" {
 		for i := range procFiles {
@@ -322,13 +331,14 @@ func (m *Machine) meminfoText() string {
 		swapFree += a.size - a.used
 	}
 	const kernelTakes = 32 << 20
-	free := max(memTotal-kernelTakes-cached-w.Dirty-w.Writing, 1<<20)
+	total := m.memory()
+	free := max(total-kernelTakes-cached-w.Dirty-w.Writing, 1<<20)
 	var b strings.Builder
 	for _, line := range []struct {
 		name  string
 		bytes int64
 	}{
-		{"MemTotal", memTotal},
+		{"MemTotal", total},
 		{"MemFree", free},
 		{"MemAvailable", free},
 		{"Buffers", 0},

@@ -73,6 +73,8 @@ type profile struct {
 	startingLevel kernel.Level
 	// kexecCommand is what kexec tells the notifiers.
 	kexecCommand string
+	// kexecs is how other kernels are loaded and started, after a crash, too.
+	kexecs kexecProfile
 
 	// release and version are what uname(2) says.
 	release, version string
@@ -200,6 +202,7 @@ func linux26(name string) profile {
 		restart: restart26, halt: restart26, powerOff: powerOff26, kexec: kexec26,
 		says: words3, states: states26, haltReturns: true,
 		starting: "Starting new kernel",
+		kexecs:   starts26,
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
 		lockup: lockup26, oom: oom26, sysrq: sysrq26,
 		die: die2617, warn: warn2617, initDeath: initDeath2617, noInit: noInit26,
@@ -224,10 +227,12 @@ func linux3(name string, a arch) profile {
 		restart: down3, halt: down3, powerOff: prepared, kexec: kexec3,
 		says: words3, states: states26, reasons: reasonsByKind, emergencyDump: true,
 		starting: "Starting new kernel",
+		kexecs:   starts3,
 		die:      dieARM, warn: warn3, initDeath: initDeath3, noInit: noInit3, endTrace: endTraceCounts,
 		stackProtector: "stack-protector: Kernel stack is corrupted in: 80000000\n",
 	}
 	if a == archMIPS {
+		p.kexecs = startsMIPS
 		p.dump, p.stop, p.die = dumpMIPS, stopMIPS, dieMIPS
 	}
 	return p
@@ -239,6 +244,10 @@ func linux4(name string, a arch) profile {
 	p.says, p.prefix, p.states = words4, "reboot: ", states4
 	p.restartHandlers = a != archX86
 	p.deadlocks = true
+	p.kexecs = starts4
+	if a == archARM64 {
+		p.kexecs = starts4.onARM64(4, 19)
+	}
 	p.starting = "kexec_core: Starting new kernel"
 	p.panic, p.taints = panic4, 18
 	p.lockup, p.rcu, p.hung, p.oom = lockup4, rcu4, hung4, oom4
@@ -263,6 +272,7 @@ func linux5(name string, a arch) profile {
 	p := linux4(name, a)
 	p.reasons = reasonsOne
 	p.panic, p.hung = panic5, hung5
+	p.kexecs = p.kexecs.of(5, 10)
 	p.kexec = kexec5
 	p.startingLevel, p.kexecCommand = notice, "kexec reboot"
 	p.panicModes, p.limitsCPU, p.emergencyState = true, true, true
@@ -281,6 +291,10 @@ func linux6(name string, a arch) profile {
 	p.restart, p.kexec, p.states = prepared, kexec6, states6
 	p.panic, p.lockup, p.rcu, p.hung = panic6, lockup6, rcu6, hung6
 	p.exit, p.endTrace, p.taints = exit6, endTraceZero, 19
+	p.kexecs = p.kexecs.of(6, 1)
+	if a == archX86 {
+		p.kexecs = p.kexecs.crashing(crash6)
+	}
 	if a == archX86 {
 		p.dump, p.die, p.stack = dump6, die6, stack6
 	}
@@ -294,6 +308,11 @@ func linux612(name string, a arch) profile {
 	p.fallback, p.hung = true, hung612
 	p.stopsAtPowerOff = true
 	p.sysrq = sysrq612
+	p.kexecs = p.kexecs.of(6, 12)
+	p.kexecs.exact = true
+	if a == archX86 {
+		p.kexecs = p.kexecs.crashing(crash612)
+	}
 	if a == archX86 {
 		p.dump, p.die = dump612, die612
 	}
@@ -305,6 +324,8 @@ func linux7(name string, a arch) profile {
 	p := linux612(name, a)
 	p.restartHandlers, p.protectsBy = true, true
 	p.lockup, p.die, p.warn, p.taints = lockup7, die7, warn7, 20
+	p.kexecs = p.kexecs.of(7, 2)
+	p.kexecs.files = kexecDirectory
 	return p
 }
 

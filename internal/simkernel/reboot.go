@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/simkernel/kexec"
 )
 
 // The magic numbers of reboot(2), and the commands that PID 1 does not use
@@ -48,7 +49,7 @@ type RebootConfig struct {
 	// CPUs is how many there can be: 1 if zero. OfflineCPUs are not there now.
 	CPUs        int
 	OfflineCPUs []int
-	// Image says what the kernel has for KEXEC, and Hibernation what for SW_SUSPEND.
+	// Image says what has been loaded for KEXEC before PID 1 runs, and Hibernation what for SW_SUSPEND.
 	Image       KexecImage
 	Hibernation Hibernation
 	// SingleThreaded says that PID 1 has one thread, if it has no others in Config.Threads. A
@@ -225,12 +226,13 @@ func (m *Machine) command(s *Reboot) (outcome, kernel.Errno) {
 
 // kernelKexec starts the loaded kernel (kernel/kexec_core.c, kernel_kexec).
 func (m *Machine) kernelKexec() (outcome, kernel.Errno) {
-	switch m.cfg.Reboot.Image {
-	case ImageLocked:
+	k := m.kexec()
+	switch {
+	case !k.TryLock():
 		return answered, syscall.EBUSY
-	case NoImage:
+	case k.Image(kexec.NormalImage) == nil:
+		k.Unlock()
 		return answered, kernel.EINVAL
-	case ImageLoaded:
 	}
 	m.reboot.transition.way = wayDown{kind: toKexec, stages: m.kernel.kexec}
 	return goesDown, 0

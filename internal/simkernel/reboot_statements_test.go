@@ -562,17 +562,18 @@ var wayStatements = []statement{
 		}
 	}},
 	{"5.26 the last words of KEXEC", func(t *testing.T) {
-		for name, want := range map[string]string{
-			"linux-2.6.24-i386": "0 Starting new kernel",
-			"linux-3.10-arm":    "0 Starting new kernel",
-			"linux-4.19-x86_64": "0 kexec_core: Starting new kernel",
-			"linux-6.1-x86_64":  "5 kexec_core: Starting new kernel",
+		for name, want := range map[string][]string{
+			"linux-2.6.24-i386": {"0 Starting new kernel"},
+			"linux-3.10-arm":    {"0 Starting new kernel", "6 Bye!"},
+			"linux-4.19-x86_64": {"0 kexec_core: Starting new kernel"},
+			"linux-6.1-x86_64":  {"5 kexec_core: Starting new kernel"},
+			"linux-6.1-arm64":   {"5 kexec_core: Starting new kernel", "6 Bye!"},
 		} {
 			f := caseOf{
 				cfg:   Config{Reboot: RebootConfig{Image: ImageLoaded}},
 				steps: []Step{Reboot{Cmd: Kexec}},
 			}.playOn(name)
-			wantEqual(t, name, f.said, []string{want})
+			wantEqual(t, name, f.said, want)
 			wantHow(t, f, Kexeced)
 		}
 	}},

@@ -43,7 +43,8 @@ func CheckSysctl(name, value string) error {
 	}
 	_, e := k.parse(k.value, value)
 	if k.get != nil || k.check != nil {
-		e = New(Config{}).setKnob(k.name, value)
+		// The last kernel has them all.
+		e = New(Config{Kernel: profiles[len(profiles)-1].name}).setKnob(k.name, value)
 	}
 	switch {
 	case e != 0 && k.kind == knobText:

@@ -35,6 +35,13 @@ const (
 // sysAttrs are all of them. A word of the command line sets a parameter of the kernel by its name,
 // and another's by module.name.
 var sysAttrs = [...]sysAttr{
+	{path: "kernel/kexec/crash_loaded", mode: 0o444, get: (*Machine).crashLoadedInDir},
+	{path: "kernel/kexec/crash_size", get: (*Machine).crashSizeInDir, set: (*Machine).setCrashSize},
+	{path: "kernel/kexec/loaded", mode: 0o444, get: (*Machine).loadedInDir},
+	{path: "kernel/kexec_crash_loaded", mode: 0o444, get: (*Machine).crashLoadedText},
+	{path: "kernel/kexec_crash_size", get: (*Machine).crashSizeText, set: (*Machine).setCrashSize},
+	{path: "kernel/kexec_loaded", mode: 0o444, get: (*Machine).loadedText},
+	{path: "kernel/vmcoreinfo", mode: 0o444, get: (*Machine).vmcoreinfoText},
 	{path: "module/kernel/parameters/crash_kexec_post_notifiers", kind: attrBool, value: "N"},
 	{path: "module/kernel/parameters/panic", knob: "kernel/panic"},
 	{path: "module/kernel/parameters/panic_on_warn", knob: "kernel/panic_on_warn"},
@@ -195,7 +202,10 @@ func (m *Machine) statAttr(path string) (nodeKind, uint16, bool) {
 		return kindFile, a.mode, true
 	}
 	for i := range sysAttrs {
-		if strings.HasPrefix(sysAttrs[i].path, path+"/") {
+		if !strings.HasPrefix(sysAttrs[i].path, path+"/") {
+			continue
+		}
+		if _, e := m.attr(sysAttrs[i].path); e != kernel.ENOENT {
 			return kindDir, 0o755, true
 		}
 	}

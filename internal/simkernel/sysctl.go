@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/simkernel/kexec"
 )
 
 // knob is a file of /proc/sys (kernel/sysctl.c).
@@ -19,6 +20,8 @@ type knob struct {
 	mode  uint16 // 0644 if 0
 	// min and max bound a number; both 0 is what the type can hold.
 	min, max int64
+	// has says whether this kernel has it, if not all have.
+	has func(m *Machine) bool
 	// get and set are for what stands elsewhere in the model. set is told what has been checked,
 	// by check, too, if there is one.
 	get   func(m *Machine) string
@@ -74,7 +77,22 @@ var knobs = [...]knob{
 		min: 0, max: math.MaxInt64 / 250,
 	},
 	{name: "kernel/hung_task_warnings", value: "10", min: -1, max: math.MaxInt32},
-	{name: "kernel/kexec_load_disabled", value: "0", kind: knobSwitch, min: 0, max: 1},
+	{
+		name: "kernel/kexec_load_disabled", min: 1, max: 1,
+		get: (*Machine).kexecLoadDisabled, set: (*Machine).setKexecLoadDisabled,
+	},
+	{
+		name: "kernel/kexec_load_limit_panic", has: (*Machine).limitsKexec,
+		get:   func(m *Machine) string { return m.loadLimit(kexec.CrashImage) },
+		check: func(m *Machine, v string) kernel.Errno { return m.setLoadLimit(kexec.CrashImage, v) },
+		set:   func(*Machine, string) {},
+	},
+	{
+		name: "kernel/kexec_load_limit_reboot", has: (*Machine).limitsKexec,
+		get:   func(m *Machine) string { return m.loadLimit(kexec.NormalImage) },
+		check: func(m *Machine, v string) kernel.Errno { return m.setLoadLimit(kexec.NormalImage, v) },
+		set:   func(*Machine, string) {},
+	},
 	{name: "kernel/max_rcu_stall_to_panic", value: "0", min: 1, max: math.MaxInt32},
 	{name: "kernel/nmi_watchdog", value: "0", min: 0, max: 1},
 	{name: "kernel/oops_all_cpu_backtrace", value: "0", min: 0, max: 1},
@@ -169,6 +187,15 @@ func findKnob(name string) *knob {
 	return &knobs[i]
 }
 
+// ownKnob is a knob that this kernel has, or nil.
+func (m *Machine) ownKnob(name string) *knob {
+	k := findKnob(name)
+	if k != nil && k.has != nil && !k.has(m) {
+		return nil
+	}
+	return k
+}
+
 // setUpKnobs gives the knobs what the command line says (init/main.c), but for setUpSysctls.
 func (m *Machine) setUpKnobs() {
 	m.ring.levels = [4]int{
@@ -220,7 +247,7 @@ func (m *Machine) setUpSysctls() {
 
 // knob is the text of a knob.
 func (m *Machine) knob(name string) (string, kernel.Errno) {
-	k := findKnob(name)
+	k := m.ownKnob(name)
 	if k == nil {
 		if _, _, ok := m.statKnob(name); ok {
 			return "", kernel.EISDIR
@@ -250,7 +277,7 @@ func (m *Machine) knobTime(path string) time.Duration {
 // mayWriteKnob says whether a knob can be opened for writing. Root needs the permission too
 // (fs/proc/proc_sysctl.c, test_perm).
 func (m *Machine) mayWriteKnob(name string) kernel.Errno {
-	k := findKnob(name)
+	k := m.ownKnob(name)
 	switch {
 	case k == nil:
 		_, e := m.knob(name)
@@ -270,7 +297,7 @@ func (k *knob) perm() uint16 {
 
 // setKnob writes a knob.
 func (m *Machine) setKnob(name, text string) kernel.Errno {
-	k := findKnob(name)
+	k := m.ownKnob(name)
 	if k == nil {
 		return kernel.ENOENT
 	}
@@ -378,14 +405,15 @@ func (k *knob) number(s string) (int64, kernel.Errno) {
 
 // statKnob says what is at a path below /proc/sys.
 func (m *Machine) statKnob(path string) (nodeKind, uint16, bool) {
-	if k := findKnob(path); k != nil {
+	if k := m.ownKnob(path); k != nil {
 		return kindFile, k.perm(), true
 	}
 	if path == "" || path == "fs/binfmt_misc" {
 		return kindDir, 0o555, true
 	}
 	for i := range knobs {
-		if rest, ok := strings.CutPrefix(knobs[i].name, path); ok && rest[0] == '/' {
+		if rest, ok := strings.CutPrefix(knobs[i].name, path+"/"); ok && rest != "" &&
+			m.ownKnob(knobs[i].name) != nil {
 			return kindDir, 0o555, true
 		}
 	}
@@ -401,6 +429,9 @@ func (m *Machine) statKnob(path string) (nodeKind, uint16, bool) {
 func (m *Machine) listKnobs(dir string) []string {
 	var names []string
 	for i := range knobs {
+		if has := knobs[i].has; has != nil && !has(m) {
+			continue
+		}
 		rest := knobs[i].name
 		if dir != "" {
 			var ok bool

@@ -214,7 +214,7 @@ func (m *Machine) dirtyLimit(name string) int64 {
 		return n
 	}
 	n, _ := strconv.ParseInt(m.knobValue(findKnob("vm/"+name+"_ratio")), 10, 64)
-	return memTotal / 100 * n
+	return m.memory() / 100 * n
 }
 
 // balanceDirty begins to write once much is dirty, and makes who has written wait, killably, once

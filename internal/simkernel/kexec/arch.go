@@ -11,6 +11,7 @@ const (
 	I386
 	ARM
 	ARM64
+	MIPS // normal images only: the model's board has no memory to spare for others
 )
 
 // String returns the kernel's name for it.
@@ -96,6 +97,13 @@ func (a Arch) facts() archFacts {
 			prstatus: 392, pid: 32, reg: 112, direct: 0xffff000000000000,
 			tests:    [4]Flag{Source, Indirection, Destination, Done},
 			fromHead: true, doneAtOnce: true,
+		}
+	}
+	if a == MIPS {
+		return archFacts{
+			name: "mips", number: 8, word: 4, limit: limit32, machine: elf.EM_MIPS,
+			class: elf.ELFCLASS32, direct: 0x80000000,
+			tests: [4]Flag{Destination, Indirection, Done, Source},
 		}
 	}
 	panic("kexec: no such architecture")

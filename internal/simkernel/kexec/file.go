@@ -144,7 +144,7 @@ func (s *State) layOutBzImage(im *Image, f File) syscall.Errno {
 		im.add(initrd, f.Initrd, 0)
 	}
 	im.Start = purg
-	im.purgatory = &purgatory{entry: at + bzEntry64, own: purg, sum: im.sum(purg)}
+	im.purgatory = &purgatory{entry: at + bzEntry64, own: purg}
 	return 0
 }
 
@@ -215,6 +215,32 @@ func (im *Image) add(at uint64, buf []byte, size uint64) {
 	im.Segments = append(im.Segments, Segment{Buf: buf, Mem: at, MemSize: size})
 }
 
+// BzImage is the file of a kernel for x86_64 that has nothing in it but a header and some text, and
+// that takes so much memory when it runs.
+func BzImage(text string, size uint32) []byte {
+	const setup = 1024
+	b := make([]byte, setup+len(text))
+	b[bzSetupSects] = setup/512 - 1
+	binary.LittleEndian.PutUint16(b[bzBootFlag:], 0xaa55)
+	copy(b[bzMagic:], "HdrS")
+	binary.LittleEndian.PutUint16(b[bzVersion:], 0x020f)
+	b[bzLoadFlags] = bzLoadedHigh
+	binary.LittleEndian.PutUint32(b[bzAlignment:], 2<<20)
+	b[bzXLoadFlags] = bzKernel64 | bzAbove4G
+	binary.LittleEndian.PutUint32(b[bzCmdlineSize:], maxCommandLine-1)
+	binary.LittleEndian.PutUint32(b[bzInitSize:], size)
+	copy(b[setup:], text)
+	return b
+}
+
+// ARM64Image is the same for arm64.
+func ARM64Image(text string, size uint64) []byte {
+	b := make([]byte, imHeaderEnd, imHeaderEnd+len(text))
+	binary.LittleEndian.PutUint64(b[imSize:], size)
+	copy(b[imMagic:], "ARM\x64")
+	return append(b, text...)
+}
+
 // hole is what kexec_add_buffer asks for.
 type hole struct {
 	size, align, min uint64
@@ -278,19 +304,36 @@ type purgatory struct {
 	sum        [sha256.Size]byte
 }
 
-// sum is the digest of what the segments are to hold, purgatory left out.
-func (im *Image) sum(own uint64) [sha256.Size]byte {
+// digest is that of what the segments hold, purgatory left out. Pages of zeroes only count by not
+// being there, for most of a kernel's memory is empty until it runs.
+//
+// It is first made of what was given, and then of what is there.
+func (s *State) digest(im *Image, there bool) ([sha256.Size]byte, error) {
 	h := sha256.New()
+	var zeroes [PageSize]byte
 	for _, g := range im.Segments {
-		if g.Mem == own {
+		if g.Mem == im.purgatory.own {
 			continue
 		}
-		h.Write(g.Buf)
-		h.Write(make([]byte, g.MemSize-uint64(len(g.Buf))))
+		for at := g.Mem; at < g.Mem+g.MemSize; at += PageSize {
+			var page [PageSize]byte
+			switch off := at - g.Mem; {
+			case there && s.cfg.Memory.touched(at):
+				if err := s.cfg.Memory.Read(at, page[:]); err != nil {
+					return [sha256.Size]byte{}, err
+				}
+			case there || off >= uint64(len(g.Buf)):
+				continue
+			default:
+				copy(page[:], g.Buf[off:])
+			}
+			if page != zeroes {
+				h.Write(binary.LittleEndian.AppendUint64(nil, at))
+				h.Write(page[:])
+			}
+		}
 	}
-	var sum [sha256.Size]byte
-	h.Sum(sum[:0])
-	return sum
+	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
 // ErrCorrupt says that purgatory has found memory changed. It says nothing itself, and stays where
@@ -304,18 +347,11 @@ func (s *State) Purgatory(im *Image) (uint64, error) {
 	if p == nil {
 		return im.Start, nil
 	}
-	h := sha256.New()
-	for _, g := range im.Segments {
-		if g.Mem == p.own {
-			continue
-		}
-		b := make([]byte, g.MemSize)
-		if err := s.cfg.Memory.Read(g.Mem, b); err != nil {
-			return 0, err
-		}
-		h.Write(b)
-	}
-	if [sha256.Size]byte(h.Sum(nil)) != p.sum {
+	sum, err := s.digest(im, true)
+	switch {
+	case err != nil:
+		return 0, err
+	case sum != p.sum:
 		return 0, ErrCorrupt
 	}
 	return p.entry, nil
@@ -328,7 +364,7 @@ func ElfcorehdrArg(cmdline string) (uint64, bool) {
 	found := false
 	for word := range strings.FieldsSeq(cmdline) {
 		if text, ok := strings.CutPrefix(word, "elfcorehdr="); ok {
-			a, ok := memparse(text)
+			a, ok := Memparse(text)
 			if ok {
 				addr, found = a, true
 			}
@@ -337,8 +373,8 @@ func ElfcorehdrArg(cmdline string) (uint64, bool) {
 	return addr, found
 }
 
-// memparse reads a number with K, M or G behind it (lib/cmdline.c).
-func memparse(text string) (uint64, bool) {
+// Memparse reads a number with K, M or G behind it (lib/cmdline.c).
+func Memparse(text string) (uint64, bool) {
 	shift := 0
 	if n := len(text); n > 0 {
 		switch text[n-1] {

@@ -61,7 +61,7 @@ func (s *State) Running() CPU {
 		}
 	case ARM64:
 		c.Outer, c.Mode = false, "el1"
-	case ARM:
+	case ARM, MIPS:
 	}
 	return c
 }
@@ -83,6 +83,16 @@ func (s *State) Handover(im *Image, c *CPU, online, limit int) ([]Step, error) {
 		return s.handoverARM(im, c, online, limit)
 	case ARM64:
 		return s.handoverARM64(im, c, online, limit)
+	case MIPS:
+		// arch/mips/kernel/machine_kexec.c. The board says where the registers lead.
+		c.IRQ = false
+		_, err := Relocate(s.cfg.Memory, MIPS, im, limit)
+		c.Regs["pc"] = im.Start
+		return []Step{
+			{Func: "machine_kexec"}, {Func: "local_irq_disable"},
+			{Func: "machine_kexec", Level: levelInfo, Says: "Bye ..."},
+			{Func: "relocate_new_kernel"},
+		}, err
 	}
 	panic("kexec: no such architecture")
 }

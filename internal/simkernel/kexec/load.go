@@ -277,6 +277,9 @@ func (s *State) load(im *Image) syscall.Errno {
 		s.free(im)
 		return e
 	}
+	if im.purgatory != nil {
+		im.purgatory.sum, _ = s.digest(im, false)
+	}
 	s.install(im.Kind, im)
 	return 0
 }

@@ -145,6 +145,9 @@ func (m *Memory) Write(addr uint64, p []byte) error {
 	return nil
 }
 
+// touched reports whether somebody has written to a page.
+func (m *Memory) touched(addr uint64) bool { return m.pages[addr/PageSize] != nil }
+
 // zero clears whole pages, and forgets them.
 func (m *Memory) zero(addr, n uint64) {
 	for p := addr / PageSize; p < (addr+n)/PageSize; p++ {
@@ -177,6 +180,16 @@ func (m *Memory) SetWord(addr uint64, size int, w uint64) error {
 // copyPage copies a page as the relocating code does, word by word: what it has written it may read
 // again.
 func (m *Memory) copyPage(to, from uint64, size int) error {
+	if to%PageSize == 0 && from%PageSize == 0 && m.Has(to, PageSize) && m.Has(from, PageSize) {
+		// Whole pages have no word in common, or all.
+		if page := m.pages[from/PageSize]; page == nil {
+			delete(m.pages, to/PageSize)
+		} else if to != from {
+			copied := *page
+			m.pages[to/PageSize] = &copied
+		}
+		return nil
+	}
 	for off := uint64(0); off < PageSize; off += uint64(size) {
 		w, err := m.Word(from+off, size)
 		if err != nil {

@@ -115,7 +115,7 @@ func FuzzPageList(f *testing.F) {
 	f.Add(uint8(I386), uint64(0xfffffff8), words(8))
 	f.Fuzz(func(t *testing.T, a uint8, head uint64, list []byte) {
 		const limit = 200
-		arch := Arch(a % 4)
+		arch := Arch(a % 5)
 		m := NewMemory(Region{0, 16 * PageSize}, Region{limit32 - PageSize + 1, PageSize})
 		m.Write(PageSize, list[:min(len(list), 15*PageSize)])
 		if arch.facts().word == 4 {

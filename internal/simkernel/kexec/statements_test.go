@@ -118,30 +118,6 @@ func text(t *testing.T, m *Memory, addr uint64, n int) string {
 	return string(b)
 }
 
-// bzImage is a kernel that x86_64's loader takes: a sector of setup, and then text.
-func bzImage(content string, initSize uint32) []byte {
-	b := make([]byte, 1024+len(content))
-	b[bzSetupSects] = 1
-	binary.LittleEndian.PutUint16(b[bzBootFlag:], 0xaa55)
-	copy(b[bzMagic:], "HdrS")
-	binary.LittleEndian.PutUint16(b[bzVersion:], 0x020f)
-	b[bzLoadFlags] = bzLoadedHigh
-	binary.LittleEndian.PutUint32(b[bzAlignment:], 2*mib)
-	b[bzXLoadFlags] = bzKernel64 | bzAbove4G
-	binary.LittleEndian.PutUint32(b[bzCmdlineSize:], 2047)
-	binary.LittleEndian.PutUint32(b[bzInitSize:], initSize)
-	copy(b[1024:], content)
-	return b
-}
-
-// arm64Image is the same for arm64.
-func arm64Image(size uint64) []byte {
-	b := make([]byte, 4096)
-	binary.LittleEndian.PutUint64(b[imSize:], size)
-	copy(b[imMagic:], "ARM\x64")
-	return b
-}
-
 var loadStatements = []statement{
 	{"2.1 the permission comes first", func(t *testing.T) {
 		s := New(pc())
@@ -204,7 +180,7 @@ var loadStatements = []statement{
 		wantErrno(t, "no kernel", s.LoadFile(true, File{Kernel: []byte("#!/bin/sh")}, 0), syscall.ENOEXEC)
 		wantErrno(t, "6.12 has DEBUG", New(at(pc(), 6, 12)).LoadFile(true, File{}, FileDebug),
 			syscall.ENOEXEC)
-		long := File{Kernel: bzImage("k", mib), Cmdline: strings.Repeat("x", 2048)}
+		long := File{Kernel: BzImage("k", mib), Cmdline: strings.Repeat("x", 2048)}
 		wantErrno(t, "command line", s.LoadFile(true, long, 0), syscall.EINVAL)
 		long.Cmdline = long.Cmdline[:2040]
 		wantErrno(t, "with elfcorehdr=", s.LoadFile(true, long, FileOnCrash), syscall.EINVAL)
@@ -266,7 +242,7 @@ var loadStatements = []statement{
 		s := New(cfg)
 		wantErrno(t, "no region", s.Load(true, crashStart, []Segment{seg(crashStart, "", 1)}, OnCrash),
 			syscall.EADDRNOTAVAIL)
-		wantErrno(t, "no region, by file", s.LoadFile(true, File{Kernel: bzImage("k", mib)}, FileOnCrash),
+		wantErrno(t, "no region, by file", s.LoadFile(true, File{Kernel: BzImage("k", mib)}, FileOnCrash),
 			syscall.EADDRNOTAVAIL)
 	}},
 	{"2.8 the segments, in order", func(t *testing.T) {
@@ -308,7 +284,7 @@ var loadStatements = []statement{
 		wantErrno(t, "none for vmcoreinfo", s.Load(true, crashStart, full, OnCrash), syscall.ENOMEM)
 		full[0].MemSize = 2 * PageSize
 		wantErrno(t, "room", s.Load(true, crashStart, full, OnCrash), 0)
-		wantErrno(t, "by file", s.LoadFile(true, File{Kernel: bzImage("k", mib)}, FileOnCrash),
+		wantErrno(t, "by file", s.LoadFile(true, File{Kernel: BzImage("k", mib)}, FileOnCrash),
 			syscall.EADDRNOTAVAIL)
 
 		cfg = pc()
@@ -321,7 +297,7 @@ var loadStatements = []statement{
 	}},
 	{"2.10 where kexec_file_load puts what, on x86_64", func(t *testing.T) {
 		s := New(pc())
-		f := File{Kernel: bzImage("kernel text", 0x3400000), Initrd: []byte("070701"),
+		f := File{Kernel: BzImage("kernel text", 0x3400000), Initrd: []byte("070701"),
 			Cmdline: "console=ttyS0 nr_cpus=1"}
 		wantErrno(t, "load", s.LoadFile(true, f, FileOnCrash), 0)
 		im := s.Image(CrashImage)
@@ -348,7 +324,7 @@ var loadStatements = []statement{
 	}},
 	{"2.11 the same on arm64", func(t *testing.T) {
 		s := New(server())
-		f := File{Kernel: arm64Image(16 * mib), Initrd: []byte("070701"), Cmdline: "panic=1"}
+		f := File{Kernel: ARM64Image("", 16*mib), Initrd: []byte("070701"), Cmdline: "panic=1"}
 		wantErrno(t, "load", s.LoadFile(true, f, FileOnCrash), 0)
 		im := s.Image(CrashImage)
 		wantEqual(t, "start", im.Start, 0x60000000)
@@ -363,7 +339,7 @@ var loadStatements = []statement{
 				t.Errorf("device tree: no %q in %q", want, dtb)
 			}
 		}
-		wantErrno(t, "size 0", s.LoadFile(true, File{Kernel: arm64Image(0)}, 0), syscall.EINVAL)
+		wantErrno(t, "size 0", s.LoadFile(true, File{Kernel: ARM64Image("", 0)}, 0), syscall.EINVAL)
 	}},
 }
 
@@ -715,7 +691,7 @@ var handoverStatements = []statement{
 			cfg := server()
 			cfg.EL2 = c.el2
 			s := New(cfg)
-			wantErrno(t, "load", s.LoadFile(true, File{Kernel: arm64Image(16 * mib)}, FileOnCrash), 0)
+			wantErrno(t, "load", s.LoadFile(true, File{Kernel: ARM64Image("", 16*mib)}, FileOnCrash), 0)
 			im := s.Image(CrashImage)
 			cpu := s.Running()
 			cpu.Regs = Regs{"x0": 1, "x1": 2, "x2": 3, "x3": 4}
@@ -772,7 +748,7 @@ var handoverStatements = []statement{
 	}},
 	{"2.35 purgatory", func(t *testing.T) {
 		s := New(pc())
-		wantErrno(t, "load", s.LoadFile(true, File{Kernel: bzImage("kernel", 4*mib)}, FileOnCrash), 0)
+		wantErrno(t, "load", s.LoadFile(true, File{Kernel: BzImage("kernel", 4*mib)}, FileOnCrash), 0)
 		im := s.Image(CrashImage)
 		entry, err := s.Purgatory(im)
 		if err != nil {
@@ -812,9 +788,9 @@ func loadCore(t *testing.T, s *State) {
 	var e syscall.Errno
 	switch s.cfg.Arch {
 	case X8664:
-		e = s.LoadFile(true, File{Kernel: bzImage("k", mib)}, FileOnCrash)
+		e = s.LoadFile(true, File{Kernel: BzImage("k", mib)}, FileOnCrash)
 	case ARM64:
-		e = s.LoadFile(true, File{Kernel: arm64Image(mib)}, FileOnCrash)
+		e = s.LoadFile(true, File{Kernel: ARM64Image("", mib)}, FileOnCrash)
 	default:
 		start := s.Crash().Start
 		header := s.Elfcorehdr()

@@ -260,6 +260,9 @@ func (v *Vmcore) readNotes(p phdr) ([]byte, error) {
 // Size is the file's, in bytes.
 func (v *Vmcore) Size() int64 { return v.size }
 
+// HeadSize is how much of it is before the memory: headers and notes.
+func (v *Vmcore) HeadSize() int64 { return int64(len(v.head)) }
+
 // ReadAt reads it.
 func (v *Vmcore) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
