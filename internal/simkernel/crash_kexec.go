@@ -43,7 +43,7 @@ const (
 	crashStopARM64                  // they stay, and it is said
 )
 
-// machine_crash_shutdown by version [Kernel 2.51 to 2.60].
+// machine_crash_shutdown by version [Kernel 2.51, 2.57, 2.59].
 var (
 	crash26 = []crashStep{crashIRQOff, crashShootdown, crashLAPIC, crashIOAPIC, crashSave}
 	crash4  = []crashStep{

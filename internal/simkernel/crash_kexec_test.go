@@ -4,6 +4,8 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -135,6 +137,31 @@ func TestCrashStatements(t *testing.T) {
 	for _, s := range slices.Concat(crashStatements, stopStatements, captureStatements) {
 		t.Run(s.name, s.test)
 	}
+}
+
+// TestEveryCrashStatementHasATest holds section 2 of docs/kernel.md against these tables, and those
+// of the package kexec.
+func TestEveryCrashStatementHasATest(t *testing.T) {
+	read := func(name, pattern string) (found []string) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(pattern).FindAllSubmatch(text, -1) {
+			found = append(found, string(m[1]))
+		}
+		return found
+	}
+	there := read("../../docs/kernel.md", `(?m)^- \*\*(2\.\d+)\*\* `)
+	tested := read("kexec/statements_test.go", `(?m)^\t\{"(2\.\d+) `)
+	for _, s := range slices.Concat(crashStatements, stopStatements, captureStatements) {
+		number, _, _ := strings.Cut(s.name, " ")
+		tested = append(tested, number)
+	}
+	if len(there) < 60 {
+		t.Errorf("%d statements, want 60 at least: are they found?", len(there))
+	}
+	wantEqual(t, "statements with a test", tested, there)
 }
 
 var crashStatements = []statement{
