@@ -37,8 +37,6 @@ func boardPlay(t *testing.T, cmdline string, steps []Step, at ...Action) *fate {
 	}.playOn(board)
 }
 
-var panics = Fail{How: PanicCall{"x"}}
-
 var claimsOfTimeout = []claim{
 	{at: "panic_timeout", says: "it is a parameter of the kernel, to be read and written", test: func(t *testing.T) {
 		m := New(Config{Kernel: board, Cmdline: "panic=7"})
