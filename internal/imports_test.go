@@ -24,6 +24,7 @@ func arrows() map[string][]string {
 		"internal/linux":  {"internal/kernel"},
 		"internal/simkernel": {
 			"internal/kernel", "internal/simkernel/esr", "internal/simkernel/kexec",
+			"internal/simkernel/pstore",
 		},
 		"internal/simkernel/kexec": {},
 

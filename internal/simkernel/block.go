@@ -149,6 +149,8 @@ func (m *Machine) furnish(s *superblock) {
 		if !strings.Contains(s.options, ",mode=") {
 			s.root.mode = 0o1777
 		}
+	case pstoreType:
+		m.pstoreMounted(s)
 	case "devtmpfs":
 		m.furnishDev(s.root)
 		for path, t := range m.terminals {

@@ -17,4 +17,5 @@ const (
 // kmsgDump lets the log be kept by who wants to (kernel/printk/printk.c, kmsg_dump).
 func (m *Machine) kmsgDump(r DumpReason) {
 	m.trace("kmsg_dump", [...]string{"", "1", "2", "3", "4", "5", "6"}[r])
+	m.pstoreDump(r)
 }

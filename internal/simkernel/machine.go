@@ -85,6 +85,13 @@ type Config struct {
 	Firmware Firmware
 	// Watchdogs are the machine's, from /dev/watchdog0 on.
 	Watchdogs []Watchdog
+	// Ramoops are the parameters of the module of that name, with blanks or commas between, as if
+	// somebody loaded it before PID 1; a word ramoops.NAME=VALUE of Cmdline is one, too. Without
+	// mem_size it is not there. What it keeps stands in Persistent.Memory.
+	Ramoops string
+	// EFIVariables is how many bytes of variables the firmware has room for, if it keeps the kernel's
+	// log. They stand in Persistent.Flash.
+	EFIVariables int
 	// Panic is what is in the way when the kernel dies.
 	Panic PanicConfig
 	// Kexec is what there is for other kernels to be started.
@@ -192,6 +199,7 @@ type Machine struct {
 	powerOn Config
 
 	persistent   Persistent
+	pstore       pstoreState
 	earlierBoots int
 
 	counts [callCount]int
@@ -248,6 +256,7 @@ func newMachine(cfg Config, from *handedOver) *Machine {
 	}
 	m.pids.max = cfg.PIDMax
 	m.nested = make(map[kernel.PID]*pidNamespace)
+	m.setUpPstore()
 	m.setUpKnobs()
 	m.setUpDisks()
 	m.setUpFiles()
@@ -384,6 +393,7 @@ func (m *Machine) Boot(pid1 func(k kernel.Kernel) int) (end End) {
 		m.ended, m.end = false, End{}
 	}
 	m.running = true
+	m.loadPstore()
 	defer func() {
 		m.running = false
 		switch r := recover().(type) {

@@ -340,10 +340,10 @@ func (m *Machine) createIn(
 }
 
 // takesNone is why no file can be made in a virtual file system: proc finds nothing by the name and
-// leaves it at that, sysfs knows no call for it.
+// leaves it at that, sysfs and pstore know no call for it.
 func (s *superblock) takesNone(kind nodeKind) kernel.Errno {
 	switch {
-	case s.virtual == nil:
+	case s.virtual == nil && s.typ.name != pstoreType:
 		return 0
 	case s.typ.name == "proc":
 		return kernel.ENOENT
@@ -405,6 +405,9 @@ func (m *Machine) unlink(p *process, path string, dir bool) kernel.Errno {
 		return syscall.EBUSY
 	case dir && n.entries > 0:
 		return syscall.ENOTEMPTY
+	}
+	if n.fs.typ.name == pstoreType {
+		m.eraseRecord(n)
 	}
 	m.drop(n)
 	return 0
@@ -468,7 +471,8 @@ func (m *Machine) rename(p *process, from, to string) kernel.Errno {
 		}
 	}
 	over := m.lookup(p, dst.node, newName)
-	if e := dst.node.fs.takesNone(n.kind); over == nil && e != 0 {
+	records := n.fs.typ.name == pstoreType
+	if e := dst.node.fs.takesNone(n.kind); over == nil && e != 0 && !records {
 		return e
 	}
 	if e := m.mayRemove(p, src, n); e != 0 {
@@ -476,6 +480,9 @@ func (m *Machine) rename(p *process, from, to string) kernel.Errno {
 	}
 	if e := m.mayChange(p, dst); e != 0 {
 		return e
+	}
+	if records {
+		return kernel.EPERM // the directory knows no rename
 	}
 	if over == n {
 		return 0

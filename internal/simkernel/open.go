@@ -126,7 +126,7 @@ func (m *Machine) openNode(p *process, f *openFile, flags int) kernel.Errno {
 		if v := n.fs.virtual; v != nil {
 			return v.open(m, p, n.target, f.writes)
 		}
-		if flags&syscall.O_TRUNC != 0 && f.writes {
+		if flags&syscall.O_TRUNC != 0 && f.writes && n.fs.typ.name != pstoreType {
 			return m.truncate(n, 0)
 		}
 	case kindChar:
@@ -211,6 +211,8 @@ func (m *Machine) write(p *process, f *openFile, b []byte) (int, kernel.Errno) {
 		return len(b), 0
 	case n.fs.readOnly:
 		return 0, syscall.EROFS
+	case n.fs.typ.name == pstoreType:
+		return 0, kernel.EINVAL
 	}
 	if f.appends {
 		f.off = n.length()

@@ -43,7 +43,7 @@ var fsTypes = [...]fsType{
 	{name: "hugetlbfs", noDev: true},
 	{name: "devpts", noDev: true},
 	{name: "mqueue", noDev: true, single: true},
-	{name: "pstore", noDev: true, single: true},
+	{name: pstoreType, noDev: true, single: true},
 	{name: "efivarfs", noDev: true, single: true},
 	{name: "autofs", noDev: true},
 	{name: "ext4", recovers: "EXT4-fs (%s): recovery complete"},
@@ -125,6 +125,9 @@ func (m *Machine) superFor(p *process, a Mount) (*superblock, *ioWait, kernel.Er
 	if t.single {
 		for _, s := range m.singles {
 			if s.typ.name == t.name {
+				if t.name == pstoreType {
+					m.pstoreOptions(s, a.Data)
+				}
 				return s, nil, 0
 			}
 		}
@@ -132,7 +135,9 @@ func (m *Machine) superFor(p *process, a Mount) (*superblock, *ioWait, kernel.Er
 	if t.noDev && !t.network {
 		s := m.newSuper(t, a.Source)
 		s.readOnly = a.Flags&syscall.MS_RDONLY != 0
-		if e := s.parse(a.Data); e != 0 {
+		if t.name == pstoreType {
+			m.pstoreOptions(s, a.Data)
+		} else if e := s.parse(a.Data); e != 0 {
 			return nil, nil, e
 		}
 		m.furnish(s)

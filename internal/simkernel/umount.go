@@ -167,6 +167,9 @@ func (m *Machine) detach(mounts []*mount) *ioWait {
 
 // shutDown ends a file system that is mounted nowhere (fs/super.c, generic_shutdown_super).
 func (m *Machine) shutDown(fs *superblock) *ioWait {
+	if fs.typ.name == pstoreType {
+		m.pstoreUnmounted(fs)
+	}
 	if fs.disk == nil {
 		return nil
 	}

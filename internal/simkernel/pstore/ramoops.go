@@ -24,6 +24,8 @@ type Params struct {
 	// negative too it is Oops. Kernels before 5.8 know DumpOops alone.
 	MaxReason int
 	DumpOops  int
+	// MemType is how the memory is mapped, which nobody sees.
+	MemType int
 }
 
 // DefaultParams are those of the module that is loaded with none: it does nothing then, because
@@ -65,10 +67,38 @@ func (p *Params) Set(name, value string) error {
 	case "dump_oops":
 		p.DumpOops = int(n)
 	case "mem_type":
+		p.MemType = int(n)
 	default:
 		return fmt.Errorf("pstore: ramoops.%s: %w", name, syscall.ENOENT)
 	}
 	return nil
+}
+
+// Get is one parameter as /sys/module/ramoops/parameters shows it.
+func (p *Params) Get(name string) (string, bool) {
+	switch name {
+	case "mem_address":
+		return strconv.FormatUint(p.MemAddress, 10), true
+	case "mem_size":
+		return strconv.Itoa(p.MemSize), true
+	case "record_size":
+		return strconv.Itoa(p.RecordSize), true
+	case "console_size":
+		return strconv.Itoa(p.ConsoleSize), true
+	case "ftrace_size":
+		return strconv.Itoa(p.FtraceSize), true
+	case "pmsg_size":
+		return strconv.Itoa(p.PmsgSize), true
+	case "ecc":
+		return strconv.Itoa(p.ECC), true
+	case "max_reason":
+		return strconv.Itoa(p.MaxReason), true
+	case "dump_oops":
+		return strconv.Itoa(p.DumpOops), true
+	case "mem_type":
+		return strconv.Itoa(p.MemType), true
+	}
+	return "", false
 }
 
 // highest is the highest reason that is kept.
@@ -112,13 +142,13 @@ func (e *LayoutError) Unwrap() error { return e.Err }
 
 // LoadRamoops is the module being loaded: it takes over what stands in the memory, which is
 // Params.MemSize bytes, and registers. CPUs is how many the machine may have. The driver does nothing,
-// and there is no error, if MemSize is 0.
-func (s *Store) LoadRamoops(mem []byte, p Params, cpus int, now time.Time) ([]Line, error) {
+// and there is no error, if MemSize is 0. The parameters become those that are in force.
+func (s *Store) LoadRamoops(mem []byte, p *Params, cpus int, now time.Time) ([]Line, error) {
 	if p.MemSize == 0 {
 		return nil, nil
 	}
 	lines := []Line{{kernInfo, "ramoops: using module parameters"}}
-	r, told, err := attach(s.rules, mem, p, cpus)
+	r, told, err := attach(s.rules, mem, *p, cpus)
 	lines = append(lines, told...)
 	if err != nil {
 		return append(lines, s.rules.probeFailed(err)), err
@@ -128,6 +158,12 @@ func (s *Store) LoadRamoops(mem []byte, p Params, cpus int, now time.Time) ([]Li
 	if err != nil {
 		lines = append(lines, Line{kernErr, "ramoops: registering with pstore failed"})
 		return append(lines, s.rules.probeFailed(registerErrno(err))), err
+	}
+	ecc := p.ECC
+	*p = r.params
+	p.ECC = ecc // this one stays as it was given
+	if s.rules.reasonsByDumper {
+		p.MaxReason = int(p.highest())
 	}
 	if s.rules.attached {
 		block := 0

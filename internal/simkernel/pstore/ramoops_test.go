@@ -32,7 +32,8 @@ func newMachine(t testing.TB, r Rules, p Params) *machine {
 func (m *machine) reset() []Line {
 	m.t.Helper()
 	m.Store = New(m.rules, m.set)
-	lines, err := m.LoadRamoops(m.mem, m.params, 1, booted())
+	p := m.params
+	lines, err := m.LoadRamoops(m.mem, &p, 1, booted())
 	if err != nil {
 		m.t.Fatal(err, lines)
 	}
@@ -145,13 +146,13 @@ func TestRefusedLayouts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := New(rules(t, 6, c.minor), Defaults())
-			lines, err := s.LoadRamoops(make([]byte, 0x10000), c.params, 1, booted())
+			lines, err := s.LoadRamoops(make([]byte, 0x10000), &c.params, 1, booted())
 			if !errors.Is(err, c.errno) || !slices.Equal(text(lines), c.want) {
 				t.Errorf("\ngot  %v %q\nwant %v %q", err, text(lines), c.errno, c.want)
 			}
 		})
 	}
-	if _, err := New(rules(t, 6, 1), Defaults()).LoadRamoops(make([]byte, 0x1000), ecc, 1, booted()); err != nil {
+	if _, err := New(rules(t, 6, 1), Defaults()).LoadRamoops(make([]byte, 0x1000), &ecc, 1, booted()); err != nil {
 		t.Errorf("120 bytes of parity: got %v, want none", err)
 	}
 }
@@ -491,19 +492,19 @@ func TestOneBackend(t *testing.T) {
 		{12, "pstore: backend 'efi_pstore' already in use: ignoring 'ramoops'",
 			"pstore: backend 'erst' already in use: ignoring 'ramoops'"},
 	} {
-		r := rules(t, 6, c.minor)
+		r, p := rules(t, 6, c.minor), params(0x10000, 0)
 		s := New(r, Defaults())
 		if _, err := s.Register(NewEFI(r, map[string][]byte{}, 1<<16), booted()); err != nil {
 			t.Fatal(err)
 		}
 		s.Backend = map[bool]string{true: "", false: s.Backend}[c.minor == 1]
-		lines, err := s.LoadRamoops(make([]byte, 0x10000), params(0x10000, 0), 1, booted())
+		lines, err := s.LoadRamoops(make([]byte, 0x10000), &p, 1, booted())
 		if !errors.Is(err, ErrLoaded) || lines[1].Text != c.loaded {
 			t.Errorf("6.%d: got %v %q, want %q", c.minor, err, text(lines), c.loaded)
 		}
 		set := Defaults()
 		set.Backend = "erst"
-		lines, err = New(r, set).LoadRamoops(make([]byte, 0x10000), params(0x10000, 0), 1, booted())
+		lines, err = New(r, set).LoadRamoops(make([]byte, 0x10000), &p, 1, booted())
 		if err == nil || lines[1].Text != c.other {
 			t.Errorf("6.%d: got %v %q, want %q", c.minor, err, text(lines), c.other)
 		}
@@ -606,7 +607,7 @@ func TestParameters(t *testing.T) {
 	}
 	want := Params{
 		MemAddress: 0x1e000000, MemSize: 0x100000, RecordSize: 0x8000, PmsgSize: 8192, ECC: 1,
-		MaxReason: -1,
+		MaxReason: -1, MemType: 1,
 	}
 	if p != want {
 		t.Errorf("got %+v, want %+v", p, want)

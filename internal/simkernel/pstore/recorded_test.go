@@ -174,7 +174,7 @@ func TestReadsWhatTheKernelLeft(t *testing.T) {
 				c.spoil(mem)
 			}
 			s := New(rules(t, 6, 1), c.set)
-			lines, err := s.LoadRamoops(mem, c.params, 1, booted())
+			lines, err := s.LoadRamoops(mem, &c.params, 1, booted())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -202,8 +202,8 @@ func TestReadsWhatTheKernelLeft(t *testing.T) {
 func TestTakesMemoryOverAsTheKernelDoes(t *testing.T) {
 	mem := recorded(t, "a1")
 	before := slices.Clone(mem)
-	s := New(rules(t, 6, 1), Defaults())
-	if _, err := s.LoadRamoops(mem, params(0x10000, 0x2000), 1, booted()); err != nil {
+	s, p := New(rules(t, 6, 1), Defaults()), params(0x10000, 0x2000)
+	if _, err := s.LoadRamoops(mem, &p, 1, booted()); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(mem, before) {

@@ -353,3 +353,12 @@ func (s *Store) SetOptions(data string) {
 		}
 	}
 }
+
+// NewEFI is the backend in the variables of a firmware, for a kernel of this version.
+func (s *Store) NewEFI(vars map[string][]byte, room int) *EFI { return NewEFI(s.rules, vars, room) }
+
+// HasCompression reports whether there is the parameter compress (4.18).
+func (s *Store) HasCompression() bool { return s.rules.crypto || !s.rules.oldPercent }
+
+// HasKmsgBytes reports whether kmsg_bytes is a parameter, and not a mount option alone (6.6).
+func (s *Store) HasKmsgBytes() bool { return !s.rules.oldPercent }
