@@ -1,12 +1,14 @@
 package simkernel
 
 import (
+	"math/rand/v2"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/simkernel/esr"
@@ -211,4 +213,66 @@ func TestARM64StackOverflow(t *testing.T) {
 			"Kernel panic - not syncing: kernel stack overflow", "CPU: ", "Call trace:")
 		wantPanic(t, f, "kernel stack overflow")
 	})(t)
+}
+
+// TestAnyException lets machines take exceptions at random: whatever they are, the machine goes on or
+// ends, within a minute, and the same way twice.
+func TestAnyException(t *testing.T) {
+	const plays = 400
+	play := func(name string, seed uint64) (End, []LogLine) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		cfg := Config{Kernel: name, Until: time.Minute, Seed: seed + 1, Reboot: RebootConfig{CPUs: 1 + r.IntN(2)}}
+		if r.IntN(4) == 0 {
+			cfg.Cmdline = "oops=panic"
+		}
+		if r.IntN(4) == 0 {
+			cfg.Panic.DieNotifiers = []Notifier{{Name: "d", Returns: NotifyStop}}
+		}
+		cfg.Programs = programs(map[string][]Step{"p": {Pause{}}})
+		m := New(cfg)
+		for i := range 3 {
+			e := Exception{
+				Vector: esr.Vector{Source: esr.Source(r.IntN(4)), Reason: esr.Reason(r.IntN(4))},
+				Access: esr.Access{
+					FAR: r.Uint64() >> r.IntN(64), Fixup: r.IntN(4) == 0, Mapped: r.IntN(4) == 0,
+					Spurious: r.IntN(8) == 0, Area: r.IntN(2) == 0, Claimed: r.IntN(4) == 0,
+				},
+				Break: esr.Breakpoint(r.IntN(3)), RAS: r.IntN(2) == 0,
+			}
+			class := esr.Class(r.IntN(64))
+			if r.IntN(4) > 0 {
+				// What nobody expects ends most machines: let it be seldom.
+				e.Vector = esr.Vector{Source: []esr.Source{esr.Kernel, esr.User}[r.IntN(2)]}
+				class = []esr.Class{
+					esr.DAbort, esr.IAbort, esr.DAbortLower, esr.IAbortLower, esr.BRK64, esr.Watch,
+				}[r.IntN(6)]
+			}
+			e.ESR = esr.New(class, r.IntN(2) == 0, r.Uint32(), r.Uint32())
+			at := Fail{How: e, CPU: r.IntN(cfg.Reboot.CPUs), Name: "p"}
+			if r.IntN(4) == 0 {
+				at.Name, at.In = "", Interrupt(r.IntN(4))
+			}
+			m.At(time.Duration(i+1)*time.Second, at)
+		}
+		end := m.Boot(func(k kernel.Kernel) int {
+			spawn(t, k, "p")
+			return idle(k)
+		})
+		return end, m.Log()
+	}
+	ends := make(map[How]int)
+	for _, name := range armKernels {
+		for seed := range uint64(plays) {
+			end, said := play(name, seed)
+			again, saidAgain := play(name, seed)
+			if end != again || !slices.Equal(said, saidAgain) {
+				t.Fatalf("%s, seed %d: two plays differ:\n%+v\n%+v", name, seed, end, again)
+			}
+			ends[end.How]++
+		}
+	}
+	// Some end, and on some there is just nothing more to happen.
+	if ends[Panicked] < plays/4 || ends[Stuck] < plays/4 || ends[Panicked]+ends[Stuck] != 2*plays {
+		t.Errorf("ends: %v", ends)
+	}
 }
