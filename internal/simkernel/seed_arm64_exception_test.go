@@ -500,6 +500,24 @@ var claimsOfDie = []claim{
 		}, Oops{How: toNull}, func(t *testing.T, f *fate) { wantPanic(t, f, "Oops: Fatal exception") }),
 	},
 	{
+		"3.2 (2)", "if the crash is to be dumped another kernel is started", "before the panic, of which " +
+			"nothing is printed then, and so is no end trace",
+		failsIn(Config{Kexec: capture, Cmdline: "oops=panic"}, Oops{How: toNull},
+			func(t *testing.T, f *fate) {
+				wantEqual(t, "how", f.how(), Kexeced)
+				saidInOrder(t, f, "Internal error: Oops", "Code: ")
+				wantUnsaid(t, f, "Kernel panic")
+				wantUnsaid(t, f, "---[ end trace")
+			}),
+	},
+	{
+		"3.2 (2)", "if the crash is to be dumped another kernel is started", "an oops that does not panic " +
+			"is none",
+		failsIn(Config{Kexec: capture}, Oops{How: toNull}, func(t *testing.T, f *fate) {
+			wantStatus(t, f, kernel.WaitStatus(syscall.SIGSEGV))
+		}),
+	},
+	{
 		"3.2 (3)", "in an interrupt it panics", "",
 		onIRQ(toNull, func(t *testing.T, f *fate) {
 			saidInOrder(t, f, "Internal error: Oops", "---[ end trace ",
@@ -544,6 +562,28 @@ var claimsOfPanic = []claim{
 			Oops{How: PanicCall{"x"}}, func(t *testing.T, f *fate) {
 				saidInOrder(t, f, "Kernel panic", "kgdb")
 				wantUnsaid(t, f, "Kernel Offset")
+			}),
+	},
+	{
+		"3.3 (3)", "with another kernel loaded it is started, and nobody on the chain is told", "",
+		failsIn(Config{Kexec: capture}, Oops{How: PanicCall{"x"}}, func(t *testing.T, f *fate) {
+			wantEqual(t, "how", f.how(), Kexeced)
+			wantEqual(t, "called", f.stepsOf("panic_notifier_list", "kmsg_dump"), nil)
+		}),
+	},
+	{
+		"3.3 (3)", "without one it goes on", "",
+		fails(PanicCall{"x"}, "", func(t *testing.T, f *fate) {
+			saidInOrder(t, f, "Kernel panic", "Kernel Offset", "---[ end Kernel panic")
+		}),
+	},
+	{
+		"3.3 (3, 8)", "who does not trust that has the chain told and the log dumped before", "",
+		failsIn(Config{Kexec: capture, Cmdline: "crash_kexec_post_notifiers"},
+			Oops{How: PanicCall{"x"}}, func(t *testing.T, f *fate) {
+				wantEqual(t, "how", f.how(), Kexeced)
+				saidInOrder(t, f, "Kernel panic", "Kernel Offset")
+				wantEqual(t, "dumped", len(f.stepsOf("kmsg_dump")), 1)
 			}),
 	},
 	{
