@@ -161,6 +161,17 @@ func TestWatchdogs(t *testing.T) {
 	}
 }
 
+// TestChanceDoesNotShortenTimeouts: what the kernel waits for before it restarts is no matter of
+// chance.
+func TestChanceDoesNotShortenTimeouts(t *testing.T) {
+	for seed := range uint64(20) {
+		v := played(t, Spec{Settings: set(t, "panic=10"), Seed: seed}).Verdict
+		if back := time.Duration(v.Back); back != 11*time.Second {
+			t.Errorf("seed %d: back at %v, want 11s", seed, back)
+		}
+	}
+}
+
 // TestAnswers: after a panic an x86 machine is deaf, and an ARM's takes interrupts; no process runs on
 // either.
 func TestAnswers(t *testing.T) {

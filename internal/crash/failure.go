@@ -407,6 +407,28 @@ func failureNamed(name string) (*failure, error) {
 	return nil, unknown("failure", name, names)
 }
 
+// Event is a failure by its name, on a running machine with processes of its own. Where a process
+// would have to make a system call, a thread of the kernel with this name fails instead. Not all
+// failures can be had so.
+func Event(name, thread string) (simkernel.Action, bool) {
+	f, err := failureNamed(name)
+	if err != nil {
+		return nil, false
+	}
+	p := &play{at: failsAt}
+	p.cfg.Programs = make(map[string]simkernel.Program)
+	p.cfg.Reboot.CPUs = 1
+	f.plan(p)
+	if p.at != failsAt || p.then != nil || p.starve || len(p.actions) != 1 {
+		return nil, false
+	}
+	a, ok := p.actions[0].(simkernel.Fail)
+	if ok && a.Name != "" {
+		a.Name, a.Kthread = "", thread
+	}
+	return a, ok
+}
+
 // victimFails lets a process fail in a system call.
 func victimFails(how simkernel.Failure) func(*play) {
 	return func(p *play) {

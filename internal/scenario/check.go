@@ -135,6 +135,13 @@ func (c *checker) want(x Expectation) string {
 		}
 	case WantFile:
 		return c.wantFile(x)
+	case WantThen:
+		return c.wantThen(x)
+	case WantKernel:
+		said := slices.ContainsFunc(c.t.Log, func(l Line) bool { return strings.Contains(l.Text, x.Text) })
+		if said == x.Absent {
+			return map[bool]string{true: "it has", false: "it has not"}[said]
+		}
 	case WantParent:
 		if c.t.Parent != "" && c.t.Parent != x.Sees {
 			return "it saw " + c.t.Parent
@@ -179,6 +186,19 @@ func (c *checker) wantEnd(x WantEnd) string {
 		why += " (" + e.Text + ")"
 	}
 	return why
+}
+
+func (c *checker) wantThen(x WantThen) string {
+	e := c.t.End
+	switch {
+	case e.Then == 0:
+		return "the end was " + e.String() + ", and its kernel has not died"
+	case e.Then != x.Then:
+		return fmt.Sprintf("it was %s, %s after its kernel had died", e.Then, short(e.After))
+	case x.Bound.Op == "":
+		return ""
+	}
+	return c.bounded(x.Bound, e.After, "it took")
 }
 
 // goingDown is the line with which PID 1 begins to end everybody.
@@ -281,6 +301,10 @@ func Agree(s *Scenario, a, b *Transcript) []Difference {
 	})
 	if !same {
 		c.add(0, fmt.Sprintf("end: %s in %s, %s in %s", a.End, a.World, b.End, b.World))
+	}
+	if a.End.Then != b.End.Then {
+		c.add(0, fmt.Sprintf("after the kernel's death: %s in %s, %s in %s",
+			a.End.Then, a.World, b.End.Then, b.World))
 	}
 	if a.Parent != "" && b.Parent != "" && a.Parent != b.Parent {
 		c.add(0, fmt.Sprintf("the parent of PID 1: %s in %s, %s in %s",

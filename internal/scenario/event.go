@@ -49,7 +49,37 @@ type (
 	CtrlAltDel struct{}
 	// Thaw wakes the processes of a name that hang in state D.
 	Thaw struct{ Name string }
+	// KernelFails lets the kernel fail in one of the ways of KernelFailures.
+	KernelFails struct{ Failure string }
+	// CPUStuck lets a CPU compute in the kernel for ever, with interrupts off or on.
+	CPUStuck struct {
+		CPU     int
+		IRQsOff bool
+	}
+	// WatchdogFires is a hardware watchdog that resets the machine now.
+	WatchdogFires struct{}
 )
+
+// KernelFailures are the ways in which a scenario can let a running kernel fail, as
+// `simboot crash -list` describes them. The words of a panic are those of SysRq c.
+func KernelFailures() []string {
+	return []string{
+		"bad-jump", "bad-pointer", "bug", "mce", "nmi", "oops", "oops-idle", "oops-init", "oops-irq",
+		"oops-kthread", "oops-softirq", "panic", "warn",
+	}
+}
+
+// FailsKernel reports whether the kernel is not to survive unharmed: then it must be the machine's
+// own.
+func (s *Scenario) FailsKernel() bool {
+	for _, e := range s.Events {
+		switch e.Do.(type) {
+		case KernelFails, CPUStuck, WatchdogFires:
+			return true
+		}
+	}
+	return false
+}
 
 func (Signal) deed()      {}
 func (Kill) deed()        {}
@@ -61,3 +91,7 @@ func (StopOutput) deed()  {}
 func (StartOutput) deed() {}
 func (CtrlAltDel) deed()  {}
 func (Thaw) deed()        {}
+
+func (KernelFails) deed()   {}
+func (CPUStuck) deed()      {}
+func (WatchdogFires) deed() {}

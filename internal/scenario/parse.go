@@ -132,6 +132,7 @@ func heads() map[string]func(*parser, *tokens) error {
 		"shell":     (*parser).shell,
 		"machine":   (*parser).machine,
 		"container": (*parser).container,
+		"cpus":      (*parser).cpus,
 		"disk":      (*parser).disk,
 		"fail":      (*parser).fail,
 		"slow":      (*parser).slow,
@@ -180,7 +181,7 @@ func (p *parser) head(line string) {
 // once says if a line is a second one of which the first would count for nothing.
 func (p *parser) once(word string) error {
 	switch word {
-	case "cmdline", "args", "console", "lasts":
+	case "cmdline", "args", "console", "cpus", "lasts":
 	default:
 		return nil
 	}
@@ -332,6 +333,9 @@ func (p *parser) check() {
 		if err := p.checkTerminals(e.Do); err != nil {
 			p.problem(e.Line, err)
 		}
+		if err := p.checkKernel(e.Do); err != nil {
+			p.problem(e.Line, err)
+		}
 		if e.When == "" && e.At >= s.Lasts {
 			p.problem(e.Line, fmt.Errorf("%s is after the end of the play: it lasts %s",
 				e.At, s.Lasts))
@@ -348,6 +352,24 @@ func (p *parser) check() {
 	}
 }
 
+// checkKernel says if a machine has not the kernel or the CPU that is to fail.
+func (p *parser) checkKernel(d Deed) error {
+	m := &p.s.Machine
+	switch d := d.(type) {
+	case CPUStuck:
+		if have := max(m.CPUs, 1); d.CPU >= have {
+			return fmt.Errorf("there is no CPU %d: with `cpus %d` there would be", d.CPU, d.CPU+1)
+		}
+	case KernelFails, WatchdogFires:
+	default:
+		return nil
+	}
+	if m.Privilege >= Container {
+		return errors.New("a container's kernel is that of its machine, and must not fail")
+	}
+	return nil
+}
+
 func (p *parser) checkTerminals(d Deed) error {
 	switch d := d.(type) {
 	case Type:
@@ -358,7 +380,7 @@ func (p *parser) checkTerminals(d Deed) error {
 		return p.checkLiveTerminal(d.TTY)
 	case StartOutput:
 		return p.checkLiveTerminal(d.TTY)
-	case Signal, Kill, WriteFile, RemoveFile, CtrlAltDel, Thaw:
+	case Signal, Kill, WriteFile, RemoveFile, CtrlAltDel, Thaw, KernelFails, CPUStuck, WatchdogFires:
 	}
 	return nil
 }

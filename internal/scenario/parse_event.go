@@ -82,7 +82,41 @@ func deeds() map[string]func(*parser, *tokens) (Deed, error) {
 			name, err := ts.word("the name of a process")
 			return Thaw{name}, err
 		},
+		"kernel": func(_ *parser, ts *tokens) (Deed, error) {
+			i, err := oneOf(ts, "way for the kernel to fail", KernelFailures())
+			if err != nil {
+				return nil, err
+			}
+			return KernelFails{KernelFailures()[i]}, nil
+		},
+		"cpu": (*parser).stuck,
+		"watchdog": func(_ *parser, ts *tokens) (Deed, error) {
+			_, err := oneOf(ts, "thing that a watchdog does", []string{"fires"})
+			return WatchdogFires{}, err
+		},
 	}
+}
+
+// cpu N stuck [with irqs off].
+func (p *parser) stuck(ts *tokens) (Deed, error) {
+	n, err := ts.number("the number of a CPU, counted from 0", maxCPUs-1)
+	if err != nil {
+		return nil, err
+	}
+	d := CPUStuck{CPU: n}
+	if _, err := oneOf(ts, "thing that happens to a CPU", []string{"stuck"}); err != nil {
+		return nil, err
+	}
+	for _, word := range []string{"with", "irqs", "off"} {
+		if word == "with" && !ts.more() {
+			return d, nil
+		}
+		if _, err := oneOf(ts, "word behind stuck", []string{word}); err != nil {
+			return nil, err
+		}
+	}
+	d.IRQsOff = true
+	return d, nil
 }
 
 // optionalTTY takes the name of a terminal, if there is one; the console else.

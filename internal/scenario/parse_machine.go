@@ -52,6 +52,19 @@ func (p *parser) console(ts *tokens) error {
 	return err
 }
 
+// maxCPUs is how many CPUs a machine may have.
+const maxCPUs = 8
+
+// cpus N.
+func (p *parser) cpus(ts *tokens) error {
+	n, err := ts.number("how many CPUs there are", maxCPUs)
+	if err == nil && n == 0 {
+		err = errors.New("0: expected how many CPUs there are")
+	}
+	p.s.Machine.CPUs = n
+	return err
+}
+
 // terminal NAME [stopped] [dead].
 func (p *parser) terminal(ts *tokens) error {
 	name, err := ts.word("a name such as tty2")

@@ -1,6 +1,7 @@
 package scenario_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -36,6 +37,7 @@ slow sync never
 slow exec 100ms
 returns halt
 lasts 20s
+cpus 2
 not qemu: it has no such thing
 only sim, pidns: the others are slow
 at 2s signal TERM USR1
@@ -67,6 +69,10 @@ want file tmp/y <<second
 want no file /tmp/z
 want parent SIGINT
 want parent exit 3
+want then restart
+want then watchdog < 5s
+want kernel "panic"
+want no kernel "Oops"
 -- etc/inittab --
 ::sysinit:/bin/actor
 -- second --
@@ -102,7 +108,7 @@ func TestParseReadsEveryWord(t *testing.T) {
 			Terminals: []scenario.Terminal{
 				{Name: "tty2", Stopped: true}, {Name: "tty3", Dead: true},
 			},
-			Shell: true, Privilege: scenario.Unprivileged, Disk: true,
+			Shell: true, CPUs: 2, Privilege: scenario.Unprivileged, Disk: true,
 			Faults: []scenario.Fault{
 				{Line: 14, Call: "fork", N: 3, Errno: kernel.EAGAIN},
 				{Line: 15, Call: "reboot", Errno: kernel.EPERM},
@@ -111,55 +117,62 @@ func TestParseReadsEveryWord(t *testing.T) {
 			Returns: []string{"halt"},
 		},
 		Files: []scenario.File{
-			{Line: 51, Path: "/etc/inittab", Text: "::sysinit:/bin/actor\n"},
-			{Line: 55, Path: "/bin/script", Text: "echo\n", Executable: true},
-			{Line: 57, Path: "/mnt/disk", Dir: true},
+			{Line: 56, Path: "/etc/inittab", Text: "::sysinit:/bin/actor\n"},
+			{Line: 60, Path: "/bin/script", Text: "echo\n", Executable: true},
+			{Line: 62, Path: "/mnt/disk", Dir: true},
 		},
 		Events: []scenario.Event{
-			{Line: 22, At: 2 * second, Do: sig(kernel.SIGTERM, kernel.SIGUSR1)},
-			{Line: 23, At: 3 * second, Do: sig(kernel.SIGUSR2, kernel.SIGUSR2)},
-			{Line: 24, At: 3 * second, Do: sig(40)},
-			{Line: 25, At: 3 * second, Do: sig(37)},
-			{Line: 26, At: 4 * second, Do: scenario.Kill{Name: "getty", Signal: kernel.SIGHUP}},
-			{Line: 27, When: `line "a"`, Do: scenario.Type{TTY: "tty2", Text: "x\ny\x13"}},
-			{Line: 28, When: "line", After: 100 * ms, Do: scenario.Type{Text: "z"}},
-			{Line: 29, When: "line", Do: scenario.WriteFile{Path: "/etc/inittab", Text: "other\n"}},
-			{Line: 30, When: "line", Do: scenario.WriteFile{Path: "/tmp/x", Text: "text"}},
-			{Line: 31, At: 5 * second, Do: scenario.RemoveFile{Path: "/tmp/x"}},
-			{Line: 32, At: 5 * second, Do: scenario.HangUp{TTY: "tty2"}},
-			{Line: 33, At: 5 * second, Do: scenario.StopOutput{}},
-			{Line: 34, At: 5 * second, Do: scenario.StartOutput{}},
-			{Line: 35, At: 5 * second, Do: scenario.CtrlAltDel{}},
-			{Line: 36, At: 5 * second, Do: scenario.Thaw{Name: "disk"}},
+			{Line: 23, At: 2 * second, Do: sig(kernel.SIGTERM, kernel.SIGUSR1)},
+			{Line: 24, At: 3 * second, Do: sig(kernel.SIGUSR2, kernel.SIGUSR2)},
+			{Line: 25, At: 3 * second, Do: sig(40)},
+			{Line: 26, At: 3 * second, Do: sig(37)},
+			{Line: 27, At: 4 * second, Do: scenario.Kill{Name: "getty", Signal: kernel.SIGHUP}},
+			{Line: 28, When: `line "a"`, Do: scenario.Type{TTY: "tty2", Text: "x\ny\x13"}},
+			{Line: 29, When: "line", After: 100 * ms, Do: scenario.Type{Text: "z"}},
+			{Line: 30, When: "line", Do: scenario.WriteFile{Path: "/etc/inittab", Text: "other\n"}},
+			{Line: 31, When: "line", Do: scenario.WriteFile{Path: "/tmp/x", Text: "text"}},
+			{Line: 32, At: 5 * second, Do: scenario.RemoveFile{Path: "/tmp/x"}},
+			{Line: 33, At: 5 * second, Do: scenario.HangUp{TTY: "tty2"}},
+			{Line: 34, At: 5 * second, Do: scenario.StopOutput{}},
+			{Line: 35, At: 5 * second, Do: scenario.StartOutput{}},
+			{Line: 36, At: 5 * second, Do: scenario.CtrlAltDel{}},
+			{Line: 37, At: 5 * second, Do: scenario.Thaw{Name: "disk"}},
 		},
 		Wants: []scenario.Want{
-			{37, "want end exit 3", scenario.WantEnd{How: scenario.Exit, Status: 3}},
-			{38, "want down < 6s", scenario.WantDown{scenario.Bound{"<", int64(6 * second)}}},
-			{39, `want order "a" < "b" < "c"`, scenario.WantOrder{[]string{"a", "b", "c"}}},
-			{40, `want line "a"`, scenario.WantCount{"a", scenario.Bound{">=", 1}}},
-			{41, `want line "a" >= 1s`, scenario.WantLine{"a", scenario.Bound{">=", int64(second)}}},
-			{42, `want span "a" "b" <= 3s`, scenario.WantSpan{
+			{38, "want end exit 3", scenario.WantEnd{How: scenario.Exit, Status: 3}},
+			{39, "want down < 6s", scenario.WantDown{scenario.Bound{"<", int64(6 * second)}}},
+			{40, `want order "a" < "b" < "c"`, scenario.WantOrder{[]string{"a", "b", "c"}}},
+			{41, `want line "a"`, scenario.WantCount{"a", scenario.Bound{">=", 1}}},
+			{42, `want line "a" >= 1s`, scenario.WantLine{"a", scenario.Bound{">=", int64(second)}}},
+			{43, `want span "a" "b" <= 3s`, scenario.WantSpan{
 				"a", "b",
 				scenario.Bound{"<=", int64(3 * second)},
 			}},
-			{43, `want no "d"`, scenario.WantCount{"d", scenario.Bound{"=", 0}}},
-			{44, `want count "a" 3`, scenario.WantCount{"a", scenario.Bound{"=", 3}}},
-			{45, `want count "a" >= 2`, scenario.WantCount{"a", scenario.Bound{">=", 2}}},
-			{46, `want file tmp/x "text"`, scenario.WantFile{Path: "/tmp/x", Text: "text"}},
-			{47, `want file tmp/y <<second`, scenario.WantFile{Path: "/tmp/y", Text: "other\n"}},
-			{48, `want no file /tmp/z`, scenario.WantFile{Path: "/tmp/z", Absent: true}},
-			{49, `want parent SIGINT`, scenario.WantParent{"SIGINT"}},
-			{50, `want parent exit 3`, scenario.WantParent{"exit 3"}},
+			{44, `want no "d"`, scenario.WantCount{"d", scenario.Bound{"=", 0}}},
+			{45, `want count "a" 3`, scenario.WantCount{"a", scenario.Bound{"=", 3}}},
+			{46, `want count "a" >= 2`, scenario.WantCount{"a", scenario.Bound{">=", 2}}},
+			{47, `want file tmp/x "text"`, scenario.WantFile{Path: "/tmp/x", Text: "text"}},
+			{48, `want file tmp/y <<second`, scenario.WantFile{Path: "/tmp/y", Text: "other\n"}},
+			{49, `want no file /tmp/z`, scenario.WantFile{Path: "/tmp/z", Absent: true}},
+			{50, `want parent SIGINT`, scenario.WantParent{"SIGINT"}},
+			{51, `want parent exit 3`, scenario.WantParent{"exit 3"}},
+			{52, "want then restart", scenario.WantThen{Then: scenario.ThenRestart}},
+			{53, "want then watchdog < 5s", scenario.WantThen{
+				scenario.ThenWatchdog,
+				scenario.Bound{"<", int64(5 * second)},
+			}},
+			{54, `want kernel "panic"`, scenario.WantKernel{Text: "panic"}},
+			{55, `want no kernel "Oops"`, scenario.WantKernel{Text: "Oops", Absent: true}},
 		},
 		Consoles: map[string]scenario.Pattern{
-			"": {Line: 59, Parts: []scenario.Part{
-				{Line: 59, Lines: []string{"first"}},
-				{Line: 61, Lines: []string{"b", "a"}, AnyOrder: true},
-				{Line: 64, Lines: []string{"c"}},
-				{Line: 65, Anything: true},
-				{Line: 66, Lines: []string{"% literal"}},
+			"": {Line: 64, Parts: []scenario.Part{
+				{Line: 64, Lines: []string{"first"}},
+				{Line: 66, Lines: []string{"b", "a"}, AnyOrder: true},
+				{Line: 69, Lines: []string{"c"}},
+				{Line: 70, Anything: true},
+				{Line: 71, Lines: []string{"% literal"}},
 			}},
-			"tty2": {Line: 69},
+			"tty2": {Line: 74},
 		},
 		Not: map[string]string{
 			"container": "the others are slow", "qemu-amd64": "the others are slow",
@@ -180,7 +193,7 @@ func TestErrorsNameWhatWasExpected(t *testing.T) {
 		`signl TERM`:                      `"signl" is no word that begins a line: expected `,
 		`wnat end halt`:                   `did you mean "want"?`,
 		`at 2x signal TERM`:               `"2x" is no time: expected one such as 2s, 300ms or 1m30s`,
-		`at 2s`:                           `the line ends: expected what happens: hangup, kill, press`,
+		`at 2s`:                           `the line ends: expected what happens: cpu, hangup, kernel, kill, press`,
 		`at -1s signal TERM`:              `"-1s" is no time`,
 		`at 999h signal TERM`:             `at most 24h`,
 		`at 40s signal TERM`:              `40s is after the end of the play: it lasts 30s`,
@@ -245,6 +258,45 @@ func TestErrorsNameWhatWasExpected(t *testing.T) {
 		}
 		if got := err.Error(); !strings.Contains(got, want) || !strings.HasPrefix(got, wantLine) {
 			t.Errorf("%s:\ngot  %s\nwant %s ... %s", line, got, wantLine, want)
+		}
+	}
+}
+
+// TestParseReadsWhatFailsTheKernel is apart, as it takes a machine of its own.
+func TestParseReadsWhatFailsTheKernel(t *testing.T) {
+	text := "# T.\ncpus 2\nwant then hung\nat 1s kernel oops-irq\nat 1s cpu 1 stuck\n" +
+		"at 1s cpu 0 stuck with irqs off\nat 1s watchdog fires\n"
+	s, err := scenario.Parse("x.txtar", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []scenario.Deed{
+		scenario.KernelFails{Failure: "oops-irq"}, scenario.CPUStuck{CPU: 1},
+		scenario.CPUStuck{IRQsOff: true}, scenario.WatchdogFires{},
+	}
+	for i, e := range s.Events {
+		if e.Do != want[i] {
+			t.Errorf("got  %+v\nwant %+v", e.Do, want[i])
+		}
+	}
+	for line, want := range map[string]string{
+		"at 1s kernel opps":               `"opps" is no way for the kernel to fail: did you mean "oops"?`,
+		"at 1s cpu 1 stuck":               "there is no CPU 1: with `cpus 2` there would be",
+		"at 1s cpu 0 stuk":                `"stuk" is no thing that happens to a CPU: did you mean "stuck"?`,
+		"at 1s cpu 0 stuck with irqs on":  `"on" is no word behind stuck: expected off`,
+		"at 1s watchdog bites":            `"bites" is no thing that a watchdog does: expected fires`,
+		"cpus 9":                          `expected how many CPUs there are`,
+		"cpus 0":                          `0: expected how many CPUs there are`,
+		"want then rstart":                `"rstart" is no thing that becomes of a machine: did you mean "restart"?`,
+		"want then restart = 5s":          "times can be bounded only",
+		`want kernel ""`:                  `"": expected a part of a line of the kernel`,
+		"container\nat 1s kernel oops":    "a container's kernel is that of its machine",
+		"container\nat 1s watchdog fires": "a container's kernel is that of its machine",
+	} {
+		_, err := scenario.Parse("x.txtar", []byte("# T.\nwant end died\n"+line+"\n"))
+		at := fmt.Sprintf("x.txtar:%d: ", 3+strings.Count(line, "\n"))
+		if err == nil || !strings.HasPrefix(err.Error(), at) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s:\ngot  %v\nwant %s%s", line, err, at, want)
 		}
 	}
 }

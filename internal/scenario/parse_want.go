@@ -46,6 +46,8 @@ func expectations() map[string]func(*parser, *tokens) (Expectation, error) {
 		"no":     (*parser).wantNo,
 		"count":  (*parser).wantCount,
 		"file":   (*parser).wantFile,
+		"then":   (*parser).wantThen,
+		"kernel": (*parser).wantKernel,
 		"parent": (*parser).wantParent,
 	}
 }
@@ -127,8 +129,34 @@ func (p *parser) wantSpan(ts *tokens) (Expectation, error) {
 	return w, err
 }
 
-// no "LINE", or no file PATH.
+// then HOW [OPERATOR TIME].
+func (p *parser) wantThen(ts *tokens) (Expectation, error) {
+	i, err := oneOf(ts, "thing that becomes of a machine", thenWords[1:])
+	w := WantThen{Then: Then(i + 1)}
+	if err == nil && ts.more() {
+		w.Bound, err = timeBound(ts)
+	}
+	return w, err
+}
+
+// kernel "TEXT".
+func (p *parser) wantKernel(ts *tokens) (Expectation, error) {
+	text, err := ts.text("a part of a line of the kernel")
+	if err == nil && text == "" {
+		err = errors.New(`"": expected a part of a line of the kernel`)
+	}
+	return WantKernel{Text: text}, err
+}
+
+// no "LINE", no file PATH, or no kernel "TEXT".
 func (p *parser) wantNo(ts *tokens) (Expectation, error) {
+	if ts.is("kernel") {
+		w, err := p.wantKernel(ts)
+		if k, ok := w.(WantKernel); ok {
+			w = WantKernel{Text: k.Text, Absent: true}
+		}
+		return w, err
+	}
 	if ts.is("file") {
 		name, err := ts.word("a path")
 		return WantFile{Path: absolute(name), Absent: true}, err

@@ -53,6 +53,9 @@ type Machine struct {
 	// have no shell cannot play it.
 	Shell bool
 
+	// CPUs is how many it has: 1 if it is zero.
+	CPUs int
+
 	Privilege Privilege
 	// Disk mounts a file system on which sync(2) has something to write.
 	Disk bool

@@ -84,13 +84,36 @@ var howWords = []string{
 	"nothing", "alive", "reboot", "halt", "poweroff", "exit", "restart", "died", "hung",
 }
 
+// Then is what becomes of a machine whose kernel has died.
+type Then uint8
+
+// The answers.
+const (
+	// ThenRestart: the kernel restarts it.
+	ThenRestart Then = 1 + iota
+	// ThenHung: nothing more happens.
+	ThenHung
+	// ThenWatchdog: a watchdog resets it.
+	ThenWatchdog
+	// ThenCapture: the crash kernel takes over.
+	ThenCapture
+)
+
+// String returns the word of the format.
+func (t Then) String() string { return thenWords[t] }
+
+var thenWords = []string{"nothing", "restart", "hung", "watchdog", "capture"}
+
 // End is the end of a play.
 type End struct {
 	// How is what has happened. More than one are ways that the world cannot tell apart: the
 	// parent of a PID namespace sees the same for halt and for power-off.
 	How []How
-	// At is when, since the start of PID 1.
-	At time.Duration
+	// At is when, since the start of PID 1. If the kernel has died that is when it did; Then is
+	// what became of the machine, where the world has seen it, and After how long that took.
+	At    time.Duration
+	Then  Then
+	After time.Duration
 	// Status is that of Exit.
 	Status int
 	// Text says more, for people.

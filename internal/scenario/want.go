@@ -50,6 +50,17 @@ type (
 		Text   string
 		Absent bool
 	}
+	// WantThen: what becomes of the machine when its kernel has died, and how long that
+	// takes; without an operator it may take any time.
+	WantThen struct {
+		Then  Then
+		Bound Bound
+	}
+	// WantKernel: whether the kernel has said a line that has this text in it.
+	WantKernel struct {
+		Text   string
+		Absent bool
+	}
 	// WantParent: what the parent of PID 1 sees, where there is one.
 	WantParent struct{ Sees string }
 )
@@ -61,6 +72,8 @@ func (WantLine) expectation()   {}
 func (WantSpan) expectation()   {}
 func (WantCount) expectation()  {}
 func (WantFile) expectation()   {}
+func (WantThen) expectation()   {}
+func (WantKernel) expectation() {}
 func (WantParent) expectation() {}
 
 // WantedFiles are the paths that a world must look at when the play is over.

@@ -271,7 +271,11 @@ func (m *Machine) nextWithoutCPU(interrupts bool) (time.Duration, func()) {
 // does the hardware. PID 1 does not, for it is on the stack of who called. kernel.Never is for
 // ever: what ends it is the hardware, or the bound on time.
 func (m *Machine) mdelay(d time.Duration) {
-	since, until := m.now, m.later(d)
+	// The loop is calibrated: chance adds nothing.
+	since, until := m.now, kernel.Never
+	if d < kernel.Never-m.now {
+		until = m.now + d
+	}
 	for !m.ended {
 		at, do := m.nextOfOthers()
 		if do == nil || at > until {

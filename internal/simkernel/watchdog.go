@@ -327,6 +327,11 @@ func (m *Machine) watchdogBites(w *watchdog) {
 	m.finish(End{How: ResetByWatchdog, By: w.driver.name})
 }
 
+// WatchdogFires is a watchdog of the machine's that nobody knew of: it resets the machine now.
+type WatchdogFires struct{}
+
+func (WatchdogFires) act(m *Machine) { m.finish(End{How: ResetByWatchdog, By: "hardware"}) }
+
 // softdogFire is softdog's timer (drivers/watchdog/softdog.c).
 func (m *Machine) softdogFire(w *watchdog) {
 	defer m.in("softdog_fire")()

@@ -93,8 +93,22 @@ func carryOut(o stage.Order) error {
 			return err
 		}
 	}
+	if o.Poke != "" {
+		return poke(o.Poke, o.Text)
+	}
 	if o.Remove != "" {
 		return os.Remove(o.Remove)
 	}
 	return nil
+}
+
+// poke writes to a file of the kernel's.
+func poke(name, text string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(text)
+	return err
 }

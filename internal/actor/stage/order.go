@@ -12,6 +12,8 @@ type Order struct {
 	Write  string `json:",omitempty"`
 	Text   string `json:",omitempty"`
 	Remove string `json:",omitempty"`
+	// Poke is a file that is there, into which Text is written as it is.
+	Poke string `json:",omitempty"`
 	// Leave ends the agent.
 	Leave bool `json:",omitempty"`
 }

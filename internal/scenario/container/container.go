@@ -104,6 +104,8 @@ func reason(s *scenario.Scenario) string {
 		return "a container is no machine of its own"
 	case m.Cmdline != "":
 		return "a container has the kernel command line of its machine"
+	case s.FailsKernel() || m.CPUs != 0:
+		return "a container has the kernel and the CPUs of its machine"
 	case m.Console != scenario.ConsoleTTY && m.Console != scenario.ConsolePipe:
 		return "podman gives a container a terminal or a pipe"
 	case len(m.Terminals) > 0:

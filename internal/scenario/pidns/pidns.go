@@ -81,6 +81,8 @@ func reason(s *scenario.Scenario) string {
 		return "a PID namespace is no machine of its own"
 	case m.Cmdline != "":
 		return "a PID namespace has the kernel command line of its machine"
+	case s.FailsKernel() || m.CPUs != 0:
+		return "a PID namespace has the kernel and the CPUs of its machine"
 	}
 	for _, e := range s.Events {
 		if _, ok := e.Do.(scenario.CtrlAltDel); ok {

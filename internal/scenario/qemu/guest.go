@@ -56,6 +56,7 @@ func (g *guest) describe() qemu.Machine {
 	// The last words are for the first program.
 	return qemu.Machine{
 		Arch: g.arch, Accel: accel(), Memory: memory, Serial: firstTerminal + len(g.s.Machine.Terminals),
+		CPUs: g.s.Machine.CPUs, KernelPanic: g.s.FailsKernel(),
 		Limit: bootTime + g.s.Lasts + clock().Slack,
 		Append: strings.Join([]string{
 			g.s.Machine.Cmdline, "rdinit=" + scenario.ActorPath, "--", stage.Word, planPath,
@@ -66,7 +67,7 @@ func (g *guest) describe() qemu.Machine {
 // ordered reports whether a deed is for the agent.
 func ordered(d scenario.Deed) bool {
 	switch d.(type) {
-	case scenario.Signal, scenario.Kill, scenario.WriteFile, scenario.RemoveFile:
+	case scenario.Signal, scenario.Kill, scenario.WriteFile, scenario.RemoveFile, scenario.KernelFails:
 		return true
 	}
 	return false
@@ -186,7 +187,15 @@ var killedInit = regexp.MustCompile(`Attempted to kill init! exitcode=(0x[0-9a-f
 func (g *guest) how() scenario.End {
 	end := scenario.End{At: g.endedAt}
 	for _, l := range g.play.Kernel("") {
-		if strings.Contains(l.Text, "reboot: ") || strings.Contains(l.Text, "Kernel panic") {
+		panics := strings.Contains(l.Text, "Kernel panic")
+		if panics && end.Then != 0 {
+			continue // the same once more, at its end
+		}
+		if panics {
+			end.Then = g.then()
+			end.After = g.endedAt - l.At
+		}
+		if strings.Contains(l.Text, "reboot: ") || panics {
 			// QEMU takes its time.
 			end.At, end.Text = l.At, l.Text
 		}
@@ -201,8 +210,10 @@ func (g *guest) how() scenario.End {
 		}
 	}
 	switch {
-	case strings.Contains(end.Text, "Kernel panic"):
+	case end.Then != 0:
 		end.How = []scenario.How{scenario.Died}
+	case g.end.Reason == resetByQEMU:
+		end.How, end.Then = []scenario.How{scenario.Died}, scenario.ThenWatchdog
 	case g.halted:
 		end.How = []scenario.How{scenario.Halt}
 	case g.end.Reason == "guest-reset":
@@ -214,6 +225,32 @@ func (g *guest) how() scenario.End {
 		end.Text += fmt.Sprintf(" (QEMU: %q, %v)", g.end.Reason, g.end.Err)
 	}
 	return end
+}
+
+// resetByQEMU is the reason of a machine that the monitor has reset, in the place of a watchdog.
+const resetByQEMU = "host-qmp-system-reset"
+
+// then is what has become of a machine whose kernel has died.
+func (g *guest) then() scenario.Then {
+	select {
+	case <-g.ended:
+	default:
+		return scenario.ThenHung
+	}
+	if g.end.Reason == resetByQEMU {
+		return scenario.ThenWatchdog
+	}
+	return scenario.ThenRestart
+}
+
+// panicked reports whether the kernel has said that it panics.
+func (g *guest) panicked() bool {
+	for _, l := range g.play.Kernel("") {
+		if strings.Contains(l.Text, "Kernel panic - not syncing") {
+			return true
+		}
+	}
+	return false
 }
 
 // close ends the machine and gives back what it has held.
@@ -251,6 +288,12 @@ func (g *guest) do(d scenario.Deed) error {
 		return g.typed(d.TTY, ctrlQ)
 	case scenario.CtrlAltDel:
 		return g.press("ctrl", "alt", "delete")
+	case scenario.KernelFails:
+		// Only panic gets here: see reason.
+		return g.order(stage.Order{Poke: "/proc/sysrq-trigger", Text: "c"})
+	case scenario.WatchdogFires:
+		_, err := g.vm.Monitor.Execute("system_reset", nil)
+		return err
 	}
 	return fmt.Errorf("a virtual machine has nothing like %T", d)
 }
@@ -301,6 +344,9 @@ func (g *guest) order(o stage.Order) error {
 	}
 	if err := g.vm.Console(linePort).Send(string(text) + "\n"); err != nil {
 		return err
+	}
+	if o.Poke != "" {
+		return nil // who would answer is gone
 	}
 	const patience = 20 * time.Second
 	select {

@@ -79,9 +79,13 @@ func (w World) Play(
 		return nil, w.missing(err)
 	}
 	end := scenario.End{How: []scenario.How{scenario.Alive}}
-	if g.play.Perform(ctx, g.ended, g.do) {
+	switch {
+	case g.play.Perform(ctx, g.ended, g.do):
 		end = g.how()
-	} else {
+	case g.panicked():
+		g.endedAt = g.play.Now()
+		end = g.how()
+	default:
 		end.At = g.play.Now()
 	}
 	g.close()
@@ -135,6 +139,12 @@ func (w World) reason(s *scenario.Scenario) string {
 			if w.arch() != "amd64" {
 				return "it has no keyboard"
 			}
+		case scenario.KernelFails:
+			if d.Failure != "panic" {
+				return "its kernel has no module that could make it fail so"
+			}
+		case scenario.CPUStuck:
+			return "its kernel has no module that could keep a CPU"
 		case scenario.Signal:
 			if slices.Contains(d.Signals, syscall.SIGKILL) ||
 				slices.Contains(d.Signals, syscall.SIGSTOP) {

@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/rebound-init/rebound/internal/crash"
 	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/scenario"
 	"github.com/rebound-init/rebound/internal/simkernel"
@@ -48,8 +49,32 @@ func (p *play) action(d scenario.Deed) simkernel.Action {
 		return simkernel.CtrlAltDel{}
 	case scenario.Thaw:
 		return simkernel.Thaw{Name: d.Name}
+	case scenario.KernelFails:
+		return kernelFails(d.Failure)
+	case scenario.CPUStuck:
+		return simkernel.Fail{
+			CPU: d.CPU, Kthread: culprit, How: simkernel.StuckCPU{IRQsOff: d.IRQsOff},
+		}
+	case scenario.WatchdogFires:
+		return simkernel.WatchdogFires{}
 	}
 	panic("scenario: no such deed")
+}
+
+// culprit is in whose name the kernel fails. In QEMU it is a process of the agent's that writes to a
+// file, and init does not know of it; here it is a thread of the kernel.
+const culprit = "crash"
+
+// kernelFails is a failure by its name.
+func kernelFails(name string) simkernel.Action {
+	if name == "panic" {
+		return simkernel.Fail{Kthread: culprit, How: simkernel.PanicCall{Text: "sysrq triggered crash"}}
+	}
+	a, ok := crash.Event(name, culprit)
+	if !ok {
+		panic("scenario: no such failure of the kernel")
+	}
+	return a
 }
 
 // device is a terminal's path.

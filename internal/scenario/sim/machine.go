@@ -24,6 +24,7 @@ func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Confi
 		Seed: o.Seed, Trace: o.Trace, Until: s.Lasts,
 		Cmdline: sm.Cmdline, NoShell: !sm.Shell && w.Programs["/bin/sh"].Main == nil,
 		Namespace: sm.Privilege >= scenario.Container,
+		Reboot:    simkernel.RebootConfig{CPUs: sm.CPUs},
 		ExecTime:  execTime,
 		Files:     make(map[string]string),
 		Terminals: make(map[string]simkernel.Terminal),

@@ -158,6 +158,7 @@ func (p *play) ended(end simkernel.End) {
 	default:
 		e.How = []scenario.How{scenario.Died}
 	}
+	died(&e, end)
 	p.t.End = e
 	if !inside || e.May(scenario.Alive) || e.May(scenario.Hung) {
 		return
@@ -166,6 +167,29 @@ func (p *play) ended(end simkernel.End) {
 	if end.Status.Signaled() {
 		p.t.Parent = "SIG" + kernel.SignalName(end.Status.Signal())
 	}
+}
+
+// died tells when a kernel died, and what became of its machine.
+func died(e *scenario.End, end simkernel.End) {
+	then := end.Then
+	if end.How == simkernel.ResetByWatchdog && then == 0 {
+		// Nothing was wrong with the kernel.
+		e.Then = scenario.ThenWatchdog
+		return
+	}
+	switch {
+	case then == 0:
+		return
+	case then == simkernel.ResetByWatchdog || end.By != "":
+		e.Then = scenario.ThenWatchdog
+	case then == simkernel.Restarted:
+		e.Then = scenario.ThenRestart
+	case then == simkernel.Kexeced:
+		e.Then = scenario.ThenCapture
+	default:
+		e.Then = scenario.ThenHung
+	}
+	e.At, e.After = end.Since, end.At-end.Since
 }
 
 // look takes what is left into the transcript.
