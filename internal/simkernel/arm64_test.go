@@ -16,15 +16,19 @@ import (
 
 // shapes are what is left of lines without what differs from oops to oops: numbers, symbols, frames.
 func shapes(lines []string) []string {
-	cut := regexp.MustCompile(`^(CPU: |pc : |lr : ).*`)
+	cut := regexp.MustCompile(`^(CPU: |pc : |lr : |note: ).*?( exited.*)?$`)
+	offset := regexp.MustCompile(`\+0x[0-9a-f]+/0x[0-9a-f]+`)
 	flags := regexp.MustCompile(`(?i)\(nzcv`)
+	// Whether interrupts are masked, and whether the processor has PAN, is not the model's.
+	features := regexp.MustCompile(`(\(nzcv) \w{4} .PAN`)
 	hex := regexp.MustCompile(`\b(0x)?[0-9a-f]{8,16}\b`)
 	var all []string
 	for _, l := range lines {
 		if strings.HasPrefix(l, " ") && strings.Contains(l, "+0x") {
 			continue
 		}
-		l = flags.ReplaceAllString(cut.ReplaceAllString(l, "$1"), "(nzcv")
+		l = flags.ReplaceAllString(cut.ReplaceAllString(l, "$1$2"), "(nzcv")
+		l = offset.ReplaceAllString(features.ReplaceAllString(l, "$1"), "+#")
 		all = append(all, hex.ReplaceAllString(l, "#"))
 	}
 	return all
@@ -53,6 +57,30 @@ func TestRecordedARM64Oops(t *testing.T) {
 		const last = "---[ end trace 0000000000000000 ]---"
 		wantEqual(t, "lines", shapes(said[:slices.Index(said, last)+1]), shapes(want))
 		wantStatus(t, f, kernel.WaitStatus(syscall.SIGSEGV))
+	})
+}
+
+// TestRecordedBRK plays a BRK that nobody knows, the note and the warning that it left [Kernel 4.40, 4.48].
+func TestRecordedBRK(t *testing.T) {
+	text, err := os.ReadFile("esr/testdata/brk-6.1.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	// It was not the first oops of that machine.
+	for i := range want {
+		want[i] = strings.Replace(want[i], "[#14]", "[#1]", 1)
+	}
+	caseOf{
+		kernels: []string{"linux-6.1-arm64"},
+		cfg:     Config{Panic: PanicConfig{Modules: []string{"esrlab(OE)"}}},
+		steps:   []Step{Oops{How: abort(esr.BRK64, 1, 0)}},
+	}.play(t, func(t *testing.T, f *fate) {
+		var said []string
+		for _, s := range f.said[:min(len(f.said), len(want))] {
+			said = append(said, s[len("0 "):])
+		}
+		wantEqual(t, "lines", shapes(said), shapes(want))
 	})
 }
 
