@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What the console of a Linux 6.1.192 in QEMU shows of failures that a module caused is in
@@ -40,25 +41,31 @@ func TestOopsAsRecorded(t *testing.T) {
 	}
 	inserted := func(how Failure) Action { return starts("insmod", Oops{How: how}) }
 	null := NullWrite{Addr: 0x30, At: at(47)}
+	var none KexecConfig
 	const loading, loaded = "lab(OE+)", "lab(OE)"
 	played := map[string]struct {
 		module, cmdline string
 		do              []Action
+		kexec           KexecConfig
 	}{
-		"null-write":       {loading, "", []Action{inserted(null)}},
-		"null-write-panic": {loading, "oops=panic", []Action{inserted(null)}},
-		"null-write-timer": {loaded, "", []Action{Fail{In: InSoftIRQ, How: NullWrite{Addr: 0x10}}}},
+		"null-write":       {loading, "", []Action{inserted(null)}, none},
+		"null-write-panic": {loading, "oops=panic", []Action{inserted(null)}, none},
+		"null-write-timer": {loaded, "", []Action{Fail{In: InSoftIRQ, How: NullWrite{Addr: 0x10}}}, none},
 		"oops-limit": {
 			loaded, "sysctl.kernel.oops_limit=1",
-			[]Action{Fail{Kthread: "labkt", How: NullWrite{Addr: 0x20}}},
+			[]Action{Fail{Kthread: "labkt", How: NullWrite{Addr: 0x20}}}, none,
 		},
-		"bug": {loading, "", []Action{inserted(BugCall{At: at(48)})}},
+		"bug": {loading, "", []Action{inserted(BugCall{At: at(48)})}, none},
 		"warn-limit": {loading, "sysctl.kernel.warn_limit=2", []Action{
 			starts("insmod", Oops{How: WarnCall{Text: "LAB warn 0", At: at(49)}},
 				Oops{How: WarnCall{Text: "LAB warn 1", At: at(49)}}),
-		}},
-		"panic-on-warn": {loading, "panic_on_warn=1", []Action{inserted(WarnCall{At: at(50)})}},
-		"panic-newline": {loading, "", []Action{inserted(PanicCall{Text: "LAB newline\n"})}},
+		}, none},
+		"panic-on-warn": {loading, "panic_on_warn=1", []Action{inserted(WarnCall{At: at(50)})}, none},
+		"panic-newline": {loading, "", []Action{inserted(PanicCall{Text: "LAB newline\n"})}, none},
+		"crash-kernel":  {loading, "oops=panic", []Action{inserted(null)}, capture},
+		"crash-kernel-init": {loading, "", []Action{inserted(null), Do(func(m *Machine) {
+			m.At(2*time.Second, Do(func(m *Machine) { m.finish(End{How: Exited}) }))
+		})}, capture},
 	}
 	files, err := filepath.Glob("testdata/oops-6.1/*.txt")
 	if err != nil || len(files) != len(played) {
@@ -73,6 +80,7 @@ func TestOopsAsRecorded(t *testing.T) {
 			}
 			play := played[name]
 			cfg := Config{
+				Kexec:   play.kexec,
 				Cmdline: "panic=3 sysctl.kernel.tainted=12288 " + play.cmdline,
 				Panic:   PanicConfig{Modules: []string{play.module}},
 			}
