@@ -126,14 +126,41 @@ func (m *Machine) showStack(x *context) {
 	m.printk(defaultMessageLevel, " </TASK>")
 }
 
-// panicPrint prints what panic_print asks for (kernel/panic.c, panic_print_sys_info): here only that
-// it was asked. What the kernel prints are its own tables, of which the model has none.
-func (m *Machine) panicPrint(*context) {
-	bits := m.knobNumber("kernel/panic_print")
+// panicPrint prints what panic_print asks for (kernel/panic.c, panic_print_sys_info). Of the kernel's
+// own tables, which the model does not have, there is the first line only. Locks are shown by kernels
+// that check them, and these do not.
+func (m *Machine) panicPrint() {
+	bits := m.panicPrints()
 	if bits&panicPrintTasks != 0 {
-		for p := m.all.first; p != nil; p = p.nextAll {
-			m.printk(kernel.Info, "task:"+p.name()+" state:"+p.state.String()+" pid:"+
-				strconv.Itoa(int(p.pid)))
-		}
+		m.showState(false)
 	}
+	if bits&panicPrintMemory != 0 {
+		m.printk(defaultMessageLevel, "Mem-Info:")
+	}
+	if bits&panicPrintTimers != 0 {
+		m.printk(defaultMessageLevel, "Timer List Version: v0.9")
+	}
+	if bits&panicPrintFtrace != 0 {
+		m.printk(emergency, "Dumping ftrace buffer:")
+		m.printk(emergency, "   (ftrace buffer empty)")
+	}
+	if bits&panicPrintBlocked != 0 {
+		m.showState(true)
+	}
+}
+
+// panicPrints are the bits of panic_print that the version knows.
+func (m *Machine) panicPrints() int64 {
+	return m.knobNumber("kernel/panic_print") & m.kernel.panic.prints
+}
+
+// backtraceOfAll lets every CPU show where it is, this one first, which needs no interrupt for that
+// (trigger_all_cpu_backtrace), where CPUs can be asked by an NMI.
+func (m *Machine) backtraceOfAll(x *context) {
+	if !m.kernel.backtraces {
+		return
+	}
+	m.printk(kernel.Warning, "NMI backtrace for cpu "+strconv.Itoa(x.cpu.id))
+	m.dumpStack(x)
+	m.allCPUBacktrace(x)
 }

@@ -87,7 +87,7 @@ func (f NoInit) fail(m *Machine, x *context) {
 	x = m.firstTask(x)
 	defer m.in("kernel_init")()
 	p := &m.kernel.noInit
-	try := func(path string) string {
+	try := func(path string, usual bool) string {
 		e := kernel.Errno(syscall.ENOENT)
 		for _, b := range f.Broken {
 			if b.Path == path {
@@ -98,13 +98,13 @@ func (f NoInit) fail(m *Machine, x *context) {
 		if p.runs != "" {
 			m.printk(info, put.Replace(p.runs))
 		}
-		if p.other != "" && e != syscall.ENOENT && path != f.Rdinit && path != f.Init {
+		if usual && p.other != "" && e != syscall.ENOENT {
 			m.printk(kernel.Error, put.Replace(p.other))
 		}
 		return put.Replace("{err}")
 	}
 	asked := func(path string, s saying) string {
-		put := strings.NewReplacer("{init}", path, "{err}", try(path))
+		put := strings.NewReplacer("{init}", path, "{err}", try(path, false))
 		return put.Replace(s.text)
 	}
 	if f.Rdinit != "" {
@@ -119,15 +119,15 @@ func (f NoInit) fail(m *Machine, x *context) {
 		m.printk(p.init.level, text)
 	}
 	for _, path := range usualInits {
-		try(path)
+		try(path, true)
 	}
 	m.panic(x, "%s", p.none)
 }
 
 // NoRoot is a machine whose kernel cannot mount its root.
 type NoRoot struct {
-	// Root is what the command line says, Device the kernel's name for it:
-	// unknown-block(0,0) if it is empty.
+	// Root is what the command line says, if it says anything, Device the kernel's name for
+	// it: unknown-block(0,0) if it is empty.
 	Root, Device string
 	// Errno is why: ENXIO if it is 0.
 	Errno kernel.Errno
@@ -147,7 +147,11 @@ func (f NoRoot) fail(m *Machine, x *context) {
 	if f.Errno == 0 {
 		f.Errno = syscall.ENXIO
 	}
-	put := strings.NewReplacer("{root}", f.Root, "{dev}", f.Device, "{err}", fmt.Sprint(-int(f.Errno)))
+	root := strings.TrimPrefix(f.Root, "/dev/")
+	if root == "" {
+		root = "(null)"
+	}
+	put := strings.NewReplacer("{root}", root, "{dev}", f.Device, "{err}", fmt.Sprint(-int(f.Errno)))
 	for _, line := range m.kernel.noInit.root {
 		m.printk(defaultMessageLevel, put.Replace(line))
 	}

@@ -11,11 +11,8 @@ import (
 // oopsEnter begins an oops (kernel/panic.c, oops_enter).
 func (m *Machine) oopsEnter(x *context) {
 	m.pauseOnOops(x)
-	if m.isSet("kernel/oops_all_cpu_backtrace") && m.kernel.backtraces {
-		// The CPU itself first, which needs no interrupt for that.
-		m.printk(kernel.Warning, "NMI backtrace for cpu "+strconv.Itoa(x.cpu.id))
-		m.dumpStack(x)
-		m.allCPUBacktrace(x)
+	if m.isSet("kernel/oops_all_cpu_backtrace") {
+		m.backtraceOfAll(x)
 	}
 }
 

@@ -192,6 +192,18 @@ var initStatements = []statement{
 				t.Errorf("said %q", f.said)
 			}
 		}, Fail{How: broken})
+		// What is asked for and is one of the usual ones is tried twice.
+		onEach(t, newPCs, Config{}, func(t *testing.T, f failed) {
+			f.wantLines(t, "Run /bin/init as init process", "Failed to execute /bin/init (error -8)",
+				"Run /bin/init as init process",
+				"Starting init: /bin/init exists but couldn't execute it (error -8)",
+				"Run /bin/sh as init process")
+		}, Fail{How: NoInit{Rdinit: "/bin/init", Broken: broken.Broken}})
+		onEach(t, newPCs, Config{}, func(t *testing.T, f failed) {
+			f.wantLines(t, "Failed to execute /bin/init (error -8)", "Run /bin/init as init process")
+			f.wantNone(t, "Starting init")
+			f.wantPanic(t, "Requested init /bin/init failed (error -8).")
+		}, Fail{How: NoInit{Rdinit: "/bin/init", Init: "/bin/init", Broken: broken.Broken}})
 		onEach(t, pcs, Config{}, func(t *testing.T, f failed) {
 			f.wantPanic(t, "Requested init /linuxrc failed (error -13).")
 		}, Fail{How: NoInit{Init: "/linuxrc", Broken: []BrokenInit{{"/linuxrc", syscall.EACCES}}}})
@@ -217,7 +229,10 @@ var initStatements = []statement{
 				t.Errorf("said %q", f.said)
 			}
 			f.wantPanic(t, "VFS: Unable to mount root fs on unknown-block(0,0)")
-		}, Fail{How: NoRoot{Root: "sda1"}})
+		}, Fail{How: NoRoot{Root: "/dev/sda1"}})
+		onEach(t, newPCs, Config{}, func(t *testing.T, f failed) {
+			f.wantLines(t, "VFS: Cannot open root device \"(null)\" or unknown-block(0,0): error -6")
+		}, Fail{How: NoRoot{}})
 	}},
 }
 

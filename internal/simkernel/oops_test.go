@@ -86,3 +86,30 @@ func TestPing(t *testing.T) {
 		}, Fail{In: in, How: PanicCall{"x"}})
 	}
 }
+
+// TestPanicPrint asks for each part of what panic() can print besides.
+func TestPanicPrint(t *testing.T) {
+	for bits, part := range map[string]struct {
+		line  string
+		since int
+	}{
+		"0x1":  {"task:init ", 0},
+		"0x2":  {"Mem-Info:", 0},
+		"0x4":  {"Timer List Version: v0.9", 0},
+		"0x10": {"   (ftrace buffer empty)", 0},
+		"0x40": {"NMI backtrace for cpu 0", 1},
+		"0x80": {"task:hung ", 2},
+	} {
+		hung := starts("hung", Hang{})
+		later := Do(func(m *Machine) { m.At(2*time.Second, panics) })
+		onEach(t, newPCs, Config{Cmdline: "panic_print=" + bits}, func(t *testing.T, f failed) {
+			version := slices.Index(newPCs, f.kernel.name)
+			if f.has(part.line) != (version >= part.since) {
+				t.Errorf("panic_print=%s: said %q", bits, f.said)
+			}
+			if bits == "0x80" && f.has("task:init ") {
+				t.Error("who is not in D is shown, too")
+			}
+		}, hung, later)
+	}
+}

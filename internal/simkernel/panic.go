@@ -86,6 +86,8 @@ type panicProfile struct {
 	step, blink time.Duration
 	// unsigned says that panic= reads no sign (simple_strtoul).
 	unsigned bool
+	// prints are the bits of panic_print that it knows.
+	prints int64
 }
 
 // The versions of panic() [Kernel 1.1 to 1.5].
@@ -122,7 +124,7 @@ var (
 			panicReplay, panicDelay, panicRebootMode, panicRestart, panicEndLine, panicSuppress,
 			panicFlush, panicIRQOn, panicLoop,
 		},
-		strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
+		prints: 0x3f, strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
 	}
 	panic6 = panicProfile{
 		steps: []panicStep{
@@ -132,7 +134,7 @@ var (
 			panicReplay, panicDelay, panicRebootMode, panicRestart, panicEndLine, panicSuppress,
 			panicFlush, panicIRQOn, panicLoop,
 		},
-		strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
+		prints: 0x7f, strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
 	}
 )
 
@@ -264,6 +266,9 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 	case panicSendStop:
 		m.smpSendStop(x)
 	case panicStopOthers:
+		if m.panicPrints()&panicPrintAllCPU != 0 {
+			m.backtraceOfAll(x)
+		}
 		if r.post {
 			m.crashSMPSendStop(x)
 		} else {
@@ -272,7 +277,7 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 	case panicNotifiers:
 		m.callPanicNotifiers(r)
 	case panicPrint:
-		m.panicPrint(x)
+		m.panicPrint()
 	case panicDump:
 		m.kmsgDump(DumpPanic)
 	case panicUnblank, panicFlush: // the model's console has no backlog

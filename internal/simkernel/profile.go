@@ -305,7 +305,7 @@ func linux6(name string, a arch) profile {
 // linux612 is 6.12.
 func linux612(name string, a arch) profile {
 	p := linux6(name, a)
-	p.fallback, p.hung = true, hung612
+	p.fallback, p.hung, p.panic.prints = true, hung612, 0xff
 	p.stopsAtPowerOff = true
 	p.sysrq = sysrq612
 	p.kexecs = p.kexecs.of(6, 12)
