@@ -72,9 +72,6 @@ func (d *death) wantThen(t *testing.T, then How) {
 	}
 }
 
-// panicsOnce is a call of panic() on CPU 0.
-var panicsOnce = Fail{How: PanicCall{"x"}}
-
 // stuck keeps a CPU in its kernel.
 func stuck(cpu int, irqsOff, nmi bool) Action {
 	return Do(func(m *Machine) {
@@ -167,7 +164,7 @@ func TestEveryCrashStatementHasATest(t *testing.T) {
 var crashStatements = []statement{
 	{"2.43 somebody is loading", func(t *testing.T) {
 		for _, name := range kernelsWithCrash {
-			d := crashed(t, cpus(name, 1), Do(func(m *Machine) { m.kexec().TryLock() }), panicsOnce)
+			d := crashed(t, cpus(name, 1), Do(func(m *Machine) { m.kexec().TryLock() }), panics)
 			d.wantThen(t, Hung)
 			wantEqual(t, name, d.shutdown(), nil)
 		}
@@ -178,7 +175,7 @@ var crashStatements = []statement{
 				KexecLoad{New: *capture.Crash, Crash: true, ByFile: true, Takes: 3 * time.Second},
 			}})
 			m := New(cfg)
-			m.At(after*time.Second, panicsOnce)
+			m.At(after*time.Second, panics)
 			end := m.Boot(func(k kernel.Kernel) int {
 				k.Spawn(command("p"))
 				return idle(k)
@@ -192,7 +189,7 @@ var crashStatements = []statement{
 	}},
 	{"2.44 no image", func(t *testing.T) {
 		for _, post := range []string{"", " crash_kexec_post_notifiers"} {
-			d := crashed(t, Config{Cmdline: "crashkernel=64M panic=1" + post}, panicsOnce)
+			d := crashed(t, Config{Cmdline: "crashkernel=64M panic=1" + post}, panics)
 			d.wantThen(t, Restarted)
 			wantEqual(t, "lock", d.kexec().TryLock(), true)
 			wantEqual(t, "heard", d.heard("0 Rebooting in 1 seconds.."), true)
@@ -202,7 +199,7 @@ var crashStatements = []statement{
 		cfg := Config{Cmdline: "sysctl.kernel.panic_on_oops=1 panic=1"}
 		d := crashed(t, cfg, oopses(nil), Do(func(m *Machine) {
 			wantEqual(t, "owner", m.dying.owner == nil, true)
-		}), panicsOnce)
+		}), panics)
 		d.wantThen(t, Restarted)
 		// Within a panic it does nothing, even on the panic's own CPU.
 		cfg = cpus("", 1)
@@ -243,7 +240,7 @@ var crashStatements = []statement{
 			cfg := cpus(name, 2)
 			cfg.Cmdline = "panic=5"
 			cfg.Panic.Notifiers = []Notifier{{Name: "lab", Says: "LAB panic_notifier"}}
-			d := crashed(t, cfg, panicsOnce)
+			d := crashed(t, cfg, panics)
 			d.wantThen(t, Kexeced)
 			wantEqual(t, name, d.said[0], "0 Kernel panic - not syncing: x")
 			last := d.said[len(d.said)-1]
@@ -266,7 +263,7 @@ var crashStatements = []statement{
 		cfg.Panic.Notifiers = []Notifier{{Name: "lab", Fails: failFunc(func(m *Machine, _ *context) {
 			online = m.onlineCPUs()
 		})}}
-		d := crashed(t, cfg, panicsOnce)
+		d := crashed(t, cfg, panics)
 		d.wantThen(t, Kexeced)
 		wantEqual(t, "online", online, 2)
 		var order []string
@@ -283,12 +280,12 @@ var crashStatements = []statement{
 		wantEqual(t, "Rebooting", d.heard("0 Rebooting in 5 seconds.."), false)
 		// Without an image the other CPU is offline by then.
 		cfg.Kexec, cfg.Cmdline = KexecConfig{}, "panic=5"
-		crashed(t, cfg, panicsOnce)
+		crashed(t, cfg, panics)
 		wantEqual(t, "online", online, 1)
 	}},
 	{"2.50 a stack dump tells that an image is loaded", func(t *testing.T) {
 		for _, name := range kernelsWithCrash {
-			d := crashed(t, cpus(name, 1), panicsOnce)
+			d := crashed(t, cpus(name, 1), panics)
 			marked := slices.ContainsFunc(d.said, func(s string) bool {
 				return strings.Contains(s, " Kdump: loaded Not tainted ")
 			})
@@ -306,7 +303,7 @@ var crashStatements = []statement{
 			"linux-6.1-x86_64":  first + last + "crash_save_cpu",
 			"linux-6.12-x86_64": first + last + "enc_kexec crash_save_cpu",
 		} {
-			d := crashed(t, cpus(name, 2), panicsOnce)
+			d := crashed(t, cpus(name, 2), panics)
 			wantEqual(t, name, strings.Join(d.shutdown(), " "), want)
 			wantEqual(t, "interrupts", d.cpus[0].irqsOff && d.cpus[0].deaf, true)
 		}
@@ -320,7 +317,7 @@ func (f failFunc) fail(m *Machine, x *context) { f(m, x) }
 
 var stopStatements = []statement{
 	{"2.52 an NMI stops the others", func(t *testing.T) {
-		d := crashed(t, cpus("", 4), stuck(2, true, false), panicsOnce)
+		d := crashed(t, cpus("", 4), stuck(2, true, false), panics)
 		d.wantThen(t, Kexeced)
 		wantEqual(t, "no wait", d.end.At, time.Second)
 		pids, _ := notes(t, d.Machine)
@@ -332,7 +329,7 @@ var stopStatements = []statement{
 	}},
 	{"2.53 one that never answers costs a second", func(t *testing.T) {
 		for _, name := range x86s {
-			d := crashed(t, cpus(name, 3), stuck(1, true, true), panicsOnce)
+			d := crashed(t, cpus(name, 3), stuck(1, true, true), panics)
 			d.wantThen(t, Kexeced)
 			wantEqual(t, name, d.end.At, 2*time.Second)
 			wantEqual(t, "lines", d.said[len(d.said)-1][0], '4')
@@ -351,7 +348,7 @@ var stopStatements = []statement{
 			m.cpus[1].inNMI = true
 			m.nmiPanic(&context{cpu: &m.cpus[1], who: idleTask(1), in: InNMI}, "late")
 		})
-		d := crashed(t, cpus("", 2), second, panicsOnce)
+		d := crashed(t, cpus("", 2), second, panics)
 		d.wantThen(t, Kexeced)
 		wantEqual(t, "no wait", d.end.At, time.Second)
 		wantEqual(t, "saved", d.Kexec().Saved(1), true)
@@ -383,12 +380,12 @@ var stopStatements = []statement{
 	{"2.56 crash_smp_send_stop is for once, too", func(t *testing.T) {
 		cfg := cpus("", 2)
 		cfg.Cmdline = "crash_kexec_post_notifiers"
-		d := crashed(t, cfg, stuck(1, true, true), panicsOnce)
+		d := crashed(t, cfg, stuck(1, true, true), panics)
 		d.wantThen(t, Kexeced)
 		wantEqual(t, "waited once", d.end.At, 2*time.Second)
 	}},
 	{"2.57 ARM", func(t *testing.T) {
-		d := crashed(t, cpus("linux-3.10-arm", 3), panicsOnce)
+		d := crashed(t, cpus("linux-3.10-arm", 3), panics)
 		d.wantThen(t, Kexeced)
 		wantEqual(t, "steps", d.shutdown(), []string{
 			"local_irq_disable", "machine_crash_nonpanic_core", "crash_save_cpu",
@@ -412,7 +409,7 @@ var stopStatements = []statement{
 	{"2.58 ARM: a CPU with interrupts off keeps the crash kernel from starting", func(t *testing.T) {
 		cfg := cpus("linux-3.10-arm", 2)
 		cfg.Cmdline = "panic=3"
-		d := crashed(t, cfg, stuck(1, true, false), panicsOnce)
+		d := crashed(t, cfg, stuck(1, true, false), panics)
 		d.wantThen(t, Restarted)
 		for _, line := range []string{
 			"4 Non-crashing CPUs did not react to IPI", "6 Loading crashdump kernel...",
@@ -426,7 +423,7 @@ var stopStatements = []statement{
 		wantEqual(t, "lock", d.kexec().TryLock(), true)
 	}},
 	{"2.59 arm64", func(t *testing.T) {
-		d := crashed(t, cpus("linux-6.1-arm64", 3), panicsOnce)
+		d := crashed(t, cpus("linux-6.1-arm64", 3), panics)
 		d.wantThen(t, Kexeced)
 		wantEqual(t, "lines", d.said[len(d.said)-3:], []string{
 			"2 SMP: stopping secondary CPUs", "6 Starting crashdump kernel...", "6 Bye!",
@@ -436,14 +433,14 @@ var stopStatements = []statement{
 			"local_irq_disable", "crash_smp_send_stop", "crash_save_cpu",
 			"machine_kexec_mask_interrupts", "pr_info",
 		})
-		alone := crashed(t, cpus("linux-6.1-arm64", 1), panicsOnce)
+		alone := crashed(t, cpus("linux-6.1-arm64", 1), panics)
 		wantEqual(t, "alone", alone.heard("2 SMP: stopping secondary CPUs"), false)
 		c, _ := d.Handover()
 		wantEqual(t, "state", [...]any{c.MMU, c.DCache, c.IRQ, c.Mode}, [...]any{false, false, false, "el1"})
 	}},
 	{"2.60 arm64: CPUs that do not answer", func(t *testing.T) {
 		d := crashed(t, cpus("linux-6.1-arm64", 5), stuck(1, true, false), stuck(2, true, false),
-			stuck(4, true, false), panicsOnce)
+			stuck(4, true, false), panics)
 		d.wantThen(t, Kexeced)
 		wantEqual(t, "waited", d.end.At, 2*time.Second)
 		wantEqual(t, "lines", d.said[len(d.said)-5:], []string{
@@ -583,7 +580,7 @@ var captureStatements = []statement{
 			cfg := cpus(name, 2)
 			cfg.Epoch = time.Unix(1795293385, 0)
 			cfg.Kexec.Crash = &NewKernel{Cmdline: "nr_cpus=1 panic=1", Kernel: name}
-			d := crashed(t, cfg, panicsOnce)
+			d := crashed(t, cfg, panics)
 			d.wantThen(t, Kexeced)
 			n := nextBoot(t, d.Machine, PowerOn{})
 			wantEqual(t, "boot", n.Boots(), 2)
@@ -602,7 +599,7 @@ var captureStatements = []statement{
 			"linux-3.10-arm":   "console=ttyS0 nr_cpus=1 elfcorehdr=1639424K",
 			"linux-6.1-arm64":  "console=ttyS0 nr_cpus=1",
 		} {
-			n := nextBoot(t, crashed(t, cpus(name, 1), panicsOnce).Machine, PowerOn{})
+			n := nextBoot(t, crashed(t, cpus(name, 1), panics).Machine, PowerOn{})
 			sees(n, func(k kernel.Kernel) {
 				b, _ := k.Proc("cmdline")
 				wantEqual(t, name, string(b), want+"\n")
@@ -610,7 +607,7 @@ var captureStatements = []statement{
 		}
 	}},
 	{"2.66 /proc/vmcore", func(t *testing.T) {
-		d := crashed(t, cpus("", 1), panicsOnce)
+		d := crashed(t, cpus("", 1), panics)
 		n := nextBoot(t, d.Machine, PowerOn{})
 		sees(n, func(k kernel.Kernel) {
 			_, mode, ok := procFS{}.stat(n, n.init, "vmcore")
@@ -626,7 +623,7 @@ var captureStatements = []statement{
 	{"2.67 its restart brings the first kernel back", func(t *testing.T) {
 		cfg := cpus("", 2)
 		cfg.Cmdline = "quiet"
-		d := crashed(t, cfg, panicsOnce)
+		d := crashed(t, cfg, panics)
 		n := nextBoot(t, d.Machine, PowerOn{})
 		n.Boot(func(k kernel.Kernel) int {
 			k.RebootSelf(kernel.Restart)
@@ -644,7 +641,7 @@ var captureStatements = []statement{
 			im := m.Kexec().Image(kexec.CrashImage)
 			last := im.Segments[len(im.Segments)-1]
 			m.Kexec().Memory().Write(last.Mem+100, []byte("stray"))
-		}), panicsOnce)
+		}), panics)
 		d.wantThen(t, Hung)
 	}},
 	{"2.69 KEXEC starts what has been loaded", func(t *testing.T) {

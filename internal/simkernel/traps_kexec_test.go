@@ -40,7 +40,7 @@ func TestTrap12(t *testing.T) {
 		cfg.Panic.Notifiers = []Notifier{{Fails: failFunc(func(m *Machine, _ *context) {
 			online = m.onlineCPUs()
 		})}}
-		d := crashed(t, cfg, panicsOnce)
+		d := crashed(t, cfg, panics)
 		d.wantThen(t, c.then)
 		wantEqual(t, c.what+": Kernel Offset", d.has("Kernel Offset"), c.offset)
 		wantEqual(t, c.what+": kmsg_dump", slices.Contains(d.steps, "kmsg_dump: 1"), c.dump)
@@ -108,7 +108,7 @@ func TestTrap29(t *testing.T) {
 // TestTrap32 is where ARM's new kernel looks for its parameters: 4 KiB above the start of its memory, and
 // not 1 KiB; and consecutive pages of a segment need but one destination.
 func TestTrap32(t *testing.T) {
-	d := crashed(t, cpus("linux-3.10-arm", 1), panicsOnce)
+	d := crashed(t, cpus("linux-3.10-arm", 1), panics)
 	c, _ := d.Handover()
 	wantEqual(t, "r2", c.Regs["r2"], d.Kexec().Crash().Start+4096)
 
