@@ -21,7 +21,7 @@ const module = "github.com/rebound-init/rebound"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"internal/kernel": {},
-		"internal/linux":  {"internal/kernel"},
+		"internal/linux":  {"internal/kernel", "internal/pages"},
 		"internal/simkernel": {
 			"internal/kernel", "internal/simkernel/esr", "internal/simkernel/kexec",
 			"internal/simkernel/pstore",
@@ -36,11 +36,12 @@ func arrows() map[string][]string {
 		"internal/actor/simactor": {"internal/actor", "internal/kernel", "internal/simkernel"},
 
 		"internal/nearest":          {},
+		"internal/pages":            {},
 		"internal/mountinfo":        {},
 		"internal/utmp":             {},
 		"internal/halt/rebootparam": {},
 		"internal/halt":             {"internal/halt/rebootparam", "internal/utmp"},
-		"internal/inittab":          {"internal/nearest"},
+		"internal/inittab":          {"internal/nearest", "internal/pages"},
 		"internal/config":           {"internal/nearest"},
 		"internal/check":            {"internal/config", "internal/inittab"},
 
@@ -50,7 +51,8 @@ func arrows() map[string][]string {
 		},
 		"internal/pid1": {
 			"internal/config", "internal/halt/rebootparam", "internal/inittab", "internal/kernel",
-			"internal/mountinfo", "internal/panicwatch", "internal/shutdown", "internal/utmp",
+			"internal/mountinfo", "internal/pages", "internal/panicwatch", "internal/shutdown",
+			"internal/utmp",
 		},
 	}
 }
@@ -61,7 +63,7 @@ func pure() []string {
 	return []string{
 		"internal/kernel", "internal/pid1", "internal/shutdown", "internal/panicwatch", "internal/inittab",
 		"internal/config", "internal/check", "internal/utmp", "internal/mountinfo",
-		"internal/nearest", "internal/halt/rebootparam",
+		"internal/nearest", "internal/pages", "internal/halt/rebootparam",
 	}
 }
 
@@ -88,7 +90,7 @@ func impure() map[string]string {
 // library are the packages of the standard library that pure rooms import: those that compute.
 func library() []string {
 	return []string{
-		"bytes", "cmp", "container/heap", "encoding/binary", "errors", "fmt", "io/fs", "math/bits",
+		"bytes", "cmp", "encoding/binary", "errors", "fmt", "io/fs", "math/bits",
 		"slices", "strconv", "strings", "time", "unicode/utf8",
 	}
 }

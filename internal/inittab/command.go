@@ -31,7 +31,10 @@ const shellCharacters = "~`!$^&*()=|\\{}[];\"'<>?"
 // Without the shell, words are separated by blanks and tabs, and the program is what stands
 // before the first of them. A command that begins with a blank therefore has no program
 // [BusyBox 3.14, 3.15].
-func Words(command string) Exec {
+func Words(command string) Exec { return WordsIn([]string{}, command) }
+
+// WordsIn is Words with room for the arguments, which is used if there is enough of it.
+func WordsIn(room []string, command string) Exec {
 	bare, login := strings.CutPrefix(command, "-")
 	if needsShell(bare) {
 		name := "/bin/sh"
@@ -40,7 +43,7 @@ func Words(command string) Exec {
 		}
 		return Exec{
 			Path:  "/bin/sh",
-			Argv:  []string{name, "-c", "exec " + bare},
+			Argv:  append(room[:0], name, "-c", "exec "+bare),
 			Shell: true,
 			Login: login,
 		}
@@ -49,7 +52,11 @@ func Words(command string) Exec {
 	if i := strings.IndexAny(bare, " \t"); i >= 0 {
 		path = bare[:i]
 	}
-	return Exec{Path: path, Argv: strings.FieldsFunc(command, blank), Login: login}
+	argv := room[:0]
+	for word := range strings.FieldsFuncSeq(command, blank) {
+		argv = append(argv, word)
+	}
+	return Exec{Path: path, Argv: argv, Login: login}
 }
 
 // needsShell reports whether a command, without its leading dash, goes to the shell.

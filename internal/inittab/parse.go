@@ -1,10 +1,13 @@
 package inittab
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/rebound-init/rebound/internal/nearest"
+	"github.com/rebound-init/rebound/internal/pages"
 )
 
 // Parse reads the text of an inittab. The name is only there to be repeated in diagnostics.
@@ -18,10 +21,16 @@ import (
 // Time and memory are in proportion to the length of the text; there is no limit on the
 // number or the length of entries. The table shares memory with one copy of the text.
 func Parse(name string, text []byte) (Table, []Diagnostic) {
-	in := reader{rest: string(text)}
+	var own strings.Builder
+	own.Grow(pages.Room(len(text), 1))
+	own.Write(text)
+	in := reader{rest: own.String()}
 	// An entry takes three colons and a line.
 	most := min(strings.Count(in.rest, ":")/3, strings.Count(in.rest, "\n")+1)
-	p := parser{file: name, table: make(Table, 0, most), at: make(map[Key]int, most)}
+	p := parser{
+		file: name, table: make(Table, 0, pages.Room(most, entrySize)),
+		at: make(map[Key]int, mapRoom(most)),
+	}
 	for {
 		l, ok := in.next()
 		if !ok {
@@ -30,6 +39,19 @@ func Parse(name string, text []byte) (Table, []Diagnostic) {
 		p.line(l)
 	}
 	return p.finish(in.n)
+}
+
+// entrySize is the size of an Entry, in bytes, where pointers have 64 bits.
+const entrySize = 88
+
+// mapRoom returns for how many keys a map is to be made, if it gets n. A map of a few is one small
+// block. A larger one is to have blocks of its own, as the table, and with 500 it has.
+func mapRoom(n int) int {
+	const few, own = 8, 500
+	if n <= few {
+		return n
+	}
+	return max(n, own)
 }
 
 // A parser gathers the table and the diagnostics line by line.
@@ -104,14 +126,12 @@ func (p *parser) finish(lines int) (Table, []Diagnostic) {
 // byLine puts diagnostics into the order of their lines, and leaves those of one line as they
 // are. It counts those of each line, so that a million of them take no longer than they must.
 func byLine(found []Diagnostic, lines int) []Diagnostic {
-	next := make([]int, lines+2) // where the next one of each line goes
-	sorted := true
-	for i, d := range found {
-		next[d.Line+1]++
-		sorted = sorted && (i == 0 || found[i-1].Line <= d.Line)
-	}
-	if sorted {
+	if slices.IsSortedFunc(found, func(a, b Diagnostic) int { return cmp.Compare(a.Line, b.Line) }) {
 		return found
+	}
+	next := make([]int, lines+2) // where the next one of each line goes
+	for _, d := range found {
+		next[d.Line+1]++
 	}
 	for n := range lines {
 		next[n+1] += next[n]

@@ -81,7 +81,8 @@ const (
 type Processes interface {
 	// Spawn starts a program in a child. The error is fork's (EAGAIN, ENOMEM). What goes
 	// wrong after the fork is told when the child is reaped, in Exit.Failed: PID 1 does not
-	// wait until the program is loaded, for the disk may never answer.
+	// wait until the program is loaded, for the disk may never answer. Paths and Argv may
+	// be used again, for another command, when Spawn has returned.
 	Spawn(c *Command) (PID, error)
 	// Call forks a child that makes one system call and exits with its errno. There is no
 	// exec, so it needs no file system. It is for the calls that may not come back.
@@ -253,7 +254,7 @@ type Terminals interface {
 // Files reads what PID 1 must read.
 type Files interface {
 	// ReadFile returns a whole file of at most MaxFile bytes (else EFBIG). It does not wait
-	// for the writer of a fifo.
+	// for the writer of a fifo. The bytes are the caller's until the next ReadFile.
 	ReadFile(path string) ([]byte, error)
 	// ReadTrusted is ReadFile for a file that tells PID 1 what to do: EPERM unless it is a
 	// regular file of root that nobody else may write, and ELOOP if it is a symbolic link.

@@ -7,7 +7,9 @@ import (
 )
 
 // ReadFile returns a whole file.
-func (k *Kernel) ReadFile(path string) ([]byte, error) { return readAt(unix.AT_FDCWD, path) }
+func (k *Kernel) ReadFile(path string) ([]byte, error) {
+	return readInto(k.bootRoom, unix.AT_FDCWD, path)
+}
 
 // ReadTrusted reads a file that only root can have written.
 func (k *Kernel) ReadTrusted(path string) ([]byte, error) {
@@ -28,24 +30,32 @@ func (k *Kernel) ReadTrusted(path string) ([]byte, error) {
 	return readAll(fd)
 }
 
-func readAt(dir int, path string) ([]byte, error) {
+func readAt(dir int, path string) ([]byte, error) { return readInto(nil, dir, path) }
+
+// readInto reads a file into the room, or other memory if there is too little of it.
+func readInto(room []byte, dir int, path string) ([]byte, error) {
 	// Without O_NONBLOCK, a fifo in place of the file would be waited for.
 	fd, err := unix.Openat(dir, path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	return readAll(fd)
+	return readAllInto(room, fd)
 }
 
-func readAll(fd int) ([]byte, error) {
+func readAll(fd int) ([]byte, error) { return readAllInto(nil, fd) }
+
+func readAllInto(room []byte, fd int) ([]byte, error) {
 	// The file's size is a hint only: those of proc have none.
 	var st unix.Stat_t
 	size := 512
 	if unix.Fstat(fd, &st) == nil && st.Size >= int64(size) {
 		size = int(min(st.Size, kernel.MaxFile)) + 1
 	}
-	b := make([]byte, 0, size)
+	b := room[:0]
+	if cap(b) < size {
+		b = make([]byte, 0, size)
+	}
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]

@@ -26,9 +26,12 @@ type child struct {
 	hasTTY atomic.Uint32
 	quiet  bool // its end sends no SIGCHLD, and only wait4 with __WALL sees it
 
-	// Memory for all strings and arrays below, used again by the next child.
-	text []byte
-	ptrs []*byte
+	// Memory for all strings and arrays below, used again by the next child. What is here is
+	// enough for most.
+	text    []byte
+	ptrs    []*byte
+	ownText [256]byte
+	ownPtrs [32]*byte
 
 	// One system call, if call is set; the child exits with its errno.
 	call bool

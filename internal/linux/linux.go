@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/pages"
 )
 
 // maxStack ends a runaway recursion with a trace before it has eaten a small machine's memory.
@@ -36,7 +37,10 @@ type Kernel struct {
 	// contained is set where the machine is not ours: then its kernel log is not either.
 	contained bool
 
+	bootRoom []byte // for the files that are read during the boot
 	children []*child
+	spare    []child // see newChild
+	stacks   []byte
 	blocking []kernel.FD // of ours, those that are blocking
 }
 
@@ -45,7 +49,7 @@ var _ kernel.Kernel = (*Kernel)(nil)
 // Open takes every signal, and what else must be done before anything can go wrong. It is the
 // first thing PID 1 does, and it cannot fail: what is missing is missing when it is asked for.
 func Open() *Kernel {
-	k := &Kernel{boot: time.Now()}
+	k := &Kernel{boot: time.Now(), bootRoom: make([]byte, 0, pages.Room(0, 1))}
 	k.log = newLogger(&k.poll)
 	k.signals.listen()
 	k.crash.listen()

@@ -27,11 +27,10 @@ type logger struct {
 	*logrus.Logger
 	kmsg   kmsg
 	syslog syslog
-	// blank is what all entries are made from. The logger's own ones bring a map each, for
-	// fields that no line of ours has.
-	blank  *logrus.Entry
-	entry  *logrus.Entry // the one that is being written
-	record []byte        // and its text, in the same room each time
+	// The entry that is being written, and its text: the same room each time. Logrus's own way
+	// copies the entry, which is a piece of garbage for each service that is started.
+	entry  logrus.Entry
+	record []byte
 }
 
 func newLogger(poll *poller) *logger {
@@ -44,21 +43,25 @@ func newLogger(poll *poller) *logger {
 		ExitFunc:  func(int) {}, // PID 1 does not exit
 	}
 	l.SetNoLock() // one goroutine logs
-	l.blank = &logrus.Entry{Logger: l.Logger}
 	return l
 }
 
 // Log writes one line to the kernel log and to syslog.
 func (k *Kernel) Log(level kernel.Level, text string) {
 	k.log.kmsg.open(k)
-	k.log.blank.Log(logrusLevel(level), text)
+	l := k.log
+	l.entry = logrus.Entry{
+		Logger: l.Logger, Time: time.Now(), Level: logrusLevel(level), Message: text,
+	}
+	// Neither can fail: both are ours.
+	record, _ := l.entry.Bytes()
+	_, _ = l.Out.Write(record)
 }
 
 // Format makes a record of the kernel log. All have level debug, for what the user must see PID 1
 // has printed on the console itself, and the kernel would print it there a second time. The newline
 // closes the record: without it the kernel waits for more.
 func (l *logger) Format(e *logrus.Entry) ([]byte, error) {
-	l.entry = e
 	text := e.Message
 	if len(text) > maxRecord {
 		text = text[:maxRecord]
@@ -74,8 +77,7 @@ func (l *logger) Format(e *logrus.Entry) ([]byte, error) {
 // Write hands the record on.
 func (l *logger) Write(record []byte) (int, error) {
 	l.kmsg.write(record)
-	l.syslog.log(l.entry)
-	l.entry = nil
+	l.syslog.log(&l.entry)
 	return len(record), nil
 }
 

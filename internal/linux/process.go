@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/pages"
 )
 
 const shell = "/bin/sh"
@@ -62,10 +63,27 @@ func (k *Kernel) free() *child {
 		c = k.idle()
 	}
 	if c == nil {
-		c = &child{stack: make([]byte, stackSize)}
+		c = k.newChild()
 		k.children = append(k.children, c)
 	}
 	c.call, c.quiet = false, false
+	return c
+}
+
+// newChild makes a child. During the boot there are dozens on their way at the same moment, and they
+// are made in large blocks (package pages) that go as a whole when it is over.
+func (k *Kernel) newChild() *child {
+	if len(k.spare) == 0 {
+		n := 1
+		if k.tidy.stage != tidied {
+			n = pages.Room(0, int(unsafe.Sizeof(child{})))
+		}
+		k.spare, k.stacks = make([]child, n), make([]byte, n*stackSize)
+	}
+	c := &k.spare[0]
+	c.stack = k.stacks[:stackSize:stackSize]
+	c.text, c.ptrs = c.ownText[:0], c.ownPtrs[:0]
+	k.spare, k.stacks = k.spare[1:], k.stacks[stackSize:]
 	return c
 }
 

@@ -68,12 +68,16 @@ func (t *tidy) run(k *Kernel) {
 		t.timer.Reset(quiet)
 		return
 	}
-	if t.stage == memoryToCome {
-		t.stage = tidied
-		debug.SetGCPercent(gcPercent)
-	}
+	first := t.stage == memoryToCome
+	t.stage = tidied
+	k.bootRoom = nil
 	k.forgetChildren()
 	debug.FreeOSMemory()
+	if first {
+		// With the garbage of the boot the heap may be over its new limit, and one more
+		// collection takes memory for its books.
+		debug.SetGCPercent(gcPercent)
+	}
 	k.shrinkMaps()
 }
 
@@ -109,6 +113,7 @@ func (k *Kernel) room(n int) int {
 // forgetChildren lets go of the memory of children that have reached their programs.
 func (k *Kernel) forgetChildren() {
 	k.children = slices.DeleteFunc(k.children, func(c *child) bool { return c.busy.Load() == 0 })
+	k.spare, k.stacks = nil, nil
 }
 
 // shrinkMaps makes the kernel keep less of this process in memory.

@@ -55,15 +55,15 @@ func lookup(env []string, name string) (string, bool) {
 	return "", false
 }
 
-// candidates returns the files that a program's name can mean, in order (execvp(3)).
-func candidates(name string) []string {
+// candidates returns the files that a program's name can mean, in order (execvp(3)), in the given
+// room if there is enough of it.
+func candidates(room []string, name string) []string {
+	files := room[:0]
 	if name == "" || strings.Contains(name, "/") {
-		return []string{name}
+		return append(files, name)
 	}
-	dirs := strings.Split(path, ":")
-	files := make([]string, len(dirs))
-	for i, dir := range dirs {
-		files[i] = dir + "/" + name
+	for dir := range strings.SplitSeq(path, ":") {
+		files = append(files, dir+"/"+name)
 	}
 	return files
 }

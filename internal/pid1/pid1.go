@@ -49,6 +49,7 @@ type Init struct {
 	services services
 	// commands are those that run and are not kept running.
 	commands map[kernel.PID]inittab.Entry
+	cmd      kernel.Command // the last one that was started
 	boot     boot
 	cad      sequence // the ctrlaltdel entries that run now
 	cadAgain bool     // Ctrl-Alt-Del was pressed while they ran

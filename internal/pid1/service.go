@@ -38,7 +38,7 @@ func (in *Init) startDue() {
 		return
 	}
 	now := in.k.Now()
-	var started []int32
+	first, last := int32(len(in.services.all)), none // of those that are to be noted
 	for {
 		i, ok := in.services.takeDue(now)
 		if !ok {
@@ -52,10 +52,14 @@ func (in *Init) startDue() {
 			continue
 		}
 		in.startService(i)
-		started = append(started, i)
+		sv.set(unnoted, true)
+		first, last = min(first, i), max(last, i)
 	}
-	for _, i := range started {
-		in.noteService(i)
+	for i := first; i <= last; i++ {
+		if sv := in.services.at(i); sv.has(unnoted) {
+			sv.set(unnoted, false)
+			in.noteService(i)
+		}
 	}
 }
 

@@ -2,27 +2,28 @@ package pid1
 
 import (
 	"cmp"
-	"container/heap"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rebound-init/rebound/internal/inittab"
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/pages"
 )
 
 // services are the respawn and askfirst entries, in the order of the inittab, with what has become
 // of each. An entry outlives its line while its process runs.
 //
 // A machine may have a thousand, and what PID 1 takes nobody else has: a service is 24 bytes, with
-// no pointer for the garbage collector to follow, and the words of all are one text. A service is
-// known by its place in the list, which changes only when another inittab is listed.
+// no pointer for the garbage collector to follow, and the words of all are one text. Each array has
+// much room (package pages), and another inittab uses it again. A service is known by its place in
+// the list, which changes only when another inittab is listed.
 type services struct {
 	all    []service
 	text   string              // of each its terminal and its command, with a NUL after both
 	byPID  []running           // those that run or have run, by rising number
 	asking map[kernel.FD]int32 // those that wait for Enter, by the terminal
-	queue  []int32             // those that are to be started: a heap, see startOrder
+	queue  []int32             // those that are to be started: a heap, see before
 }
 
 // service is one of them.
@@ -60,6 +61,7 @@ const (
 	prompted                        // it waits for Enter
 	typed                           // somebody has pressed Enter for this life
 	announced                       // the console was told that it keeps dying
+	unnoted                         // its start is to be written to the log
 )
 
 func (sv *service) has(c condition) bool { return sv.is&c != 0 }
@@ -118,7 +120,7 @@ func (s *services) places() map[inittab.Key]int32 {
 // that are no longer there are kept while they run, to be recognised if their lines come back
 // [BusyBox 2.34]; it returns the terminals on which they have asked for Enter.
 func (s *services) list(t inittab.Table) (unasked []kernel.FD) {
-	former := *s
+	former := services{all: slices.Clone(s.all), text: s.text}
 	gone := former.places()
 	n, length := 0, 0
 	for _, e := range t {
@@ -134,13 +136,12 @@ func (s *services) list(t inittab.Table) (unasked []kernel.FD) {
 			length += len(key.TTY) + len(key.Command) + 2
 		}
 	}
-	// No room to spare: it would be kept for good.
-	*s = services{
-		all:   make([]service, 0, n),
-		byPID: make([]running, 0, n), asking: make(map[kernel.FD]int32),
-	}
+	s.all = empty(s.all, n, serviceSize)
+	s.byPID = empty(s.byPID, n, runningSize)
+	s.queue = empty(s.queue, n, placeSize)
+	s.asking = make(map[kernel.FD]int32)
 	var text strings.Builder
-	text.Grow(length)
+	text.Grow(pages.Room(length, 1))
 	add := func(key inittab.Key, sv service) {
 		sv.words = uint32(text.Len())
 		for _, word := range []string{key.TTY, key.Command} {
@@ -177,6 +178,21 @@ func (s *services) list(t inittab.Table) (unasked []kernel.FD) {
 	return unasked
 }
 
+// The sizes of the elements, in bytes.
+const (
+	serviceSize = 24
+	runningSize = 8
+	placeSize   = 4
+)
+
+// empty returns an array without elements, with room for n at least: the given one if it will do.
+func empty[T any](array []T, n, size int) []T {
+	if cap(array) < n || array == nil {
+		return make([]T, 0, pages.Room(n, size))
+	}
+	return array[:0]
+}
+
 // add adds a service whose words are in the text, or will be.
 func (s *services) add(sv service) int32 {
 	i := int32(len(s.all))
@@ -187,7 +203,7 @@ func (s *services) add(sv service) int32 {
 	case sv.has(prompted):
 		s.asking[kernel.FD(sv.tty)] = i
 	case sv.has(queued):
-		heap.Push(startOrder{s}, i)
+		s.push(i)
 	}
 	return i
 }
@@ -203,7 +219,7 @@ func (s *services) addStray(key inittab.Key) int32 {
 // started says that a service runs.
 func (s *services) started(i int32, pid kernel.PID) {
 	s.at(i).pid = int32(pid)
-	if len(s.byPID) == cap(s.byPID) {
+	if len(s.byPID) >= len(s.all) {
 		s.byPID = slices.DeleteFunc(s.byPID, running.ended)
 	}
 	at, known := s.find(pid)
@@ -259,7 +275,7 @@ func (s *services) schedule(i int32, due time.Duration) {
 	sv := s.at(i)
 	sv.at = due
 	sv.set(queued, true)
-	heap.Push(startOrder{s}, i)
+	s.push(i)
 }
 
 // takeDue takes the first service out of the queue that is due, if there is one.
@@ -267,11 +283,8 @@ func (s *services) takeDue(now time.Duration) (int32, bool) {
 	if s.nextStart() > now {
 		return none, false
 	}
-	i := heap.Pop(startOrder{s}).(int32)
+	i := s.pop()
 	s.at(i).set(queued, false)
-	if len(s.queue) == 0 {
-		s.queue = nil // After the boot it is much too large.
-	}
 	return i, true
 }
 
@@ -283,30 +296,53 @@ func (s *services) nextStart() time.Duration {
 	return s.at(s.queue[0]).at
 }
 
-// startOrder is the queue as a heap of package heap: what is due first comes first, and of what is
-// due at one time what comes first in the inittab.
-type startOrder struct{ *services }
-
-// Len is for package heap, as are the others.
-func (o startOrder) Len() int { return len(o.queue) }
-
-func (o startOrder) Less(a, b int) bool {
-	x, y := o.queue[a], o.queue[b]
-	if dx, dy := o.all[x].at, o.all[y].at; dx != dy {
-		return dx < dy
-	}
-	return x < y
+// before is the order of the queue: what is due first comes first, and of what is due at one time
+// what comes first in the inittab.
+func (s *services) before(i, j int32) bool {
+	return cmp.Or(cmp.Compare(s.all[i].at, s.all[j].at), cmp.Compare(i, j)) < 0
 }
 
-func (o startOrder) Swap(a, b int) { o.queue[a], o.queue[b] = o.queue[b], o.queue[a] }
+// push adds a place to the queue, a binary heap. Package heap would put each place into an interface,
+// which is a piece of garbage for each service.
+func (s *services) push(i int32) {
+	s.queue = append(s.queue, i)
+	at := len(s.queue) - 1
+	for at > 0 {
+		above := (at - 1) / 2
+		if !s.before(i, s.queue[above]) {
+			break
+		}
+		s.queue[at] = s.queue[above]
+		at = above
+	}
+	s.queue[at] = i
+}
 
-// Push adds a place.
-func (o startOrder) Push(x any) { o.queue = append(o.queue, x.(int32)) }
-
-// Pop takes the last one away.
-func (o startOrder) Pop() any {
-	last := len(o.queue) - 1
-	i := o.queue[last]
-	o.queue = o.queue[:last]
-	return i
+// pop takes the first place out of the queue, which is not empty.
+func (s *services) pop() int32 {
+	first := s.queue[0]
+	n := len(s.queue) - 1
+	last := s.queue[n]
+	s.queue = s.queue[:n]
+	if n == 0 {
+		return first
+	}
+	// The last one sinks from the top to its place.
+	at := 0
+	for {
+		below := 2*at + 1
+		if below >= n {
+			break
+		}
+		if below+1 < n && s.before(s.queue[below+1], s.queue[below]) {
+			below++
+		}
+		if !s.before(s.queue[below], last) {
+			break
+		}
+		s.queue[at] = s.queue[below]
+		at = below
+	}
+	s.queue[at] = last
+	return first
 }

@@ -14,19 +14,21 @@ const coreSwitch = "/.init_enable_core"
 
 // command says how an entry's command is started.
 func (in *Init) command(e inittab.Entry, env []string) *kernel.Command {
-	x := inittab.Words(e.Command)
+	// With the room of the last one: what a start leaves behind it would leave for each service.
+	x := inittab.WordsIn(in.cmd.Argv, e.Command)
 	argv := x.Argv
 	if len(argv) == 0 {
-		argv = []string{""}
+		argv = append(argv, "")
 	}
-	return &kernel.Command{
-		Paths:   candidates(x.Path),
+	in.cmd = kernel.Command{
+		Paths:   candidates(in.cmd.Paths, x.Path),
 		Argv:    argv,
 		Env:     append(in.env[:len(in.env):len(in.env)], env...),
 		TTY:     e.TTY,
 		TakeTTY: x.Login,
 		Core:    in.coreDumps(),
 	}
+	return &in.cmd
 }
 
 // coreDumps reports whether the limit on core dumps is lifted. It looks once a second at most.

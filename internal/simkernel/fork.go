@@ -113,7 +113,8 @@ func (k *pid1Calls) Spawn(c *kernel.Command) (kernel.PID, error) {
 		return 0, e
 	}
 	own := *c
-	p.cmd, p.argv = &own, c.Argv
+	own.Paths, own.Argv = slices.Clone(c.Paths), slices.Clone(c.Argv)
+	p.cmd, p.argv = &own, own.Argv
 	p.signal.set(signalCore, c.Core)
 	p.blocked, p.ignored = 0, 0
 	m.setsid(p)
@@ -121,7 +122,7 @@ func (k *pid1Calls) Spawn(c *kernel.Command) (kernel.PID, error) {
 		m.failStart(p, kernel.StageTTY, e)
 		return p.pid, nil
 	}
-	img, e := m.execvp(c.Paths, c.Argv, c.Env)
+	img, e := m.execvp(own.Paths, own.Argv, c.Env)
 	if e != 0 {
 		m.failStart(p, kernel.StageExec, e)
 		return p.pid, nil

@@ -17,6 +17,7 @@ package pid1test
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -211,7 +212,9 @@ func (r *recorder) Spawn(c *kernel.Command) (kernel.PID, error) {
 	}
 	pid, err := r.Kernel.Spawn(c)
 	if err == nil {
-		w.Spawned = append(w.Spawned, Spawned{w.Now(), pid, c})
+		own := *c // PID 1 uses its slices again.
+		own.Paths, own.Argv = slices.Clone(c.Paths), slices.Clone(c.Argv)
+		w.Spawned = append(w.Spawned, Spawned{w.Now(), pid, &own})
 		w.last[key(c)] = pid
 	}
 	return pid, err
