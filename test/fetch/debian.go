@@ -65,17 +65,28 @@ var dependsLine = regexp.MustCompile(`(?m)^\s*Depends: (\S+)$`)
 // dependency returns the first package that pkg depends on; Debian's linux-image packages
 // without a version are empty but for that.
 func (f *fetcher) dependency(a debianArch, pkg string) (string, error) {
-	var found string
+	found, err := f.dependencies(a, pkg)
+	if err != nil {
+		return "", err
+	}
+	return found[0], nil
+}
+
+// dependencies are the packages that pkg depends on, one at least.
+func (f *fetcher) dependencies(a debianArch, pkg string) ([]string, error) {
+	var found []string
 	err := f.retryUpdated(a, func(options []string) error {
 		out, err := f.run("", "apt-cache", append(options, "depends", pkg)...)
 		if err != nil {
 			return err
 		}
-		m := dependsLine.FindStringSubmatch(out)
-		if m == nil {
+		found = nil
+		for _, m := range dependsLine.FindAllStringSubmatch(out, -1) {
+			found = append(found, m[1])
+		}
+		if found == nil {
 			return fmt.Errorf("apt-cache depends %s (%s): no dependency in %q", pkg, a.name, out)
 		}
-		found = m[1]
 		return nil
 	})
 	return found, err

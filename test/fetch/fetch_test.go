@@ -15,6 +15,8 @@ type aptWorld struct {
 	calls    []string
 	failures map[string]int      // how often a call with this word fails first
 	contents map[string][]string // files of a package
+	texts    map[string]string   // content of the files of all packages, by path
+	needs    map[string][]string // what a package depends on, if not on itself-6.1 alone
 }
 
 func (w *aptWorld) run(dir, name string, args ...string) (string, error) {
@@ -34,6 +36,12 @@ func (w *aptWorld) run(dir, name string, args ...string) (string, error) {
 				touch(filepath.Join(lists, "mirror_main_Packages.lz4"))
 			}
 		}
+	case slices.Contains(args, "depends") && w.needs[last] != nil:
+		out := last + "\n"
+		for _, p := range w.needs[last] {
+			out += "  Depends: " + p + "\n"
+		}
+		return out, nil
 	case slices.Contains(args, "depends"):
 		return last + "\n  Depends: " + last + "-6.1\n", nil
 	case slices.Contains(args, "indextargets"):
@@ -44,6 +52,14 @@ func (w *aptWorld) run(dir, name string, args ...string) (string, error) {
 		pkg, _, _ := strings.Cut(filepath.Base(args[1]), "_")
 		for _, f := range w.contents[pkg] {
 			touch(filepath.Join(args[2], f))
+		}
+		for f, text := range w.texts {
+			if strings.Contains(f, pkg+"/") {
+				touch(filepath.Join(args[2], f))
+				if err := os.WriteFile(filepath.Join(args[2], f), []byte(text), 0o644); err != nil {
+					return "", err
+				}
+			}
 		}
 	}
 	return "", nil
@@ -204,5 +220,61 @@ func TestUnknownThingsAreNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("fetch %s %s: got %v, want an error with %s", c.arch, c.thing, err, c.want)
 		}
+	}
+}
+
+// Debian's headers of a kernel lie in three packages of two architectures, and the Makefile of one
+// includes what another would have installed below /usr/src.
+func TestHeadersAreOneTreeThatNeedsNothingInstalled(t *testing.T) {
+	w, f := newWorld(t)
+	touch(filepath.Join(f.dir, "kernels/arm64-generic/boot/config-6.1.0-56-arm64"))
+	const flavour, common, kbuild = "linux-headers-6.1.0-56-arm64", "linux-headers-6.1.0-56-common",
+		"linux-kbuild-6.1"
+	w.needs = map[string][]string{flavour: {"gcc-12", common, kbuild}}
+	w.contents[flavour] = []string{"usr/src/" + flavour + "/.config"}
+	w.contents[common] = []string{"usr/src/" + common + "/Makefile", "usr/share/doc/" + common}
+	w.contents[kbuild] = []string{"usr/lib/linux-kbuild-6.1/scripts/mod/modpost"}
+	w.texts = map[string]string{
+		"usr/src/" + flavour + "/Makefile": "include /usr/src/" + common + "/Makefile\n",
+	}
+	if err := f.fetch("arm64", []string{"headers-generic"}); err != nil {
+		t.Fatal(err)
+	}
+	tree := filepath.Join(f.dir, "headers/arm64-generic")
+	for _, want := range []string{
+		"build/.config", "usr/src/" + common + "/Makefile",
+		"usr/lib/linux-kbuild-6.1/scripts/mod/modpost",
+	} {
+		if !exists(filepath.Join(tree, want)) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	makefile, err := os.ReadFile(filepath.Join(tree, "build/Makefile"))
+	const want = "include $(dir $(lastword $(MAKEFILE_LIST)))../" + common + "/Makefile\n"
+	if err != nil || string(makefile) != want {
+		t.Errorf("the Makefile (%v):\n got %q\nwant %q", err, makefile, want)
+	}
+	architectures := map[string]string{}
+	for _, call := range w.calls {
+		if verb, pkg, ok := strings.Cut(call, " download "); ok {
+			_, arch, _ := strings.Cut(verb, "APT::Architecture=")
+			architectures[pkg], _, _ = strings.Cut(arch, " ")
+		}
+	}
+	if architectures[flavour] != "arm64" || architectures[kbuild] != "amd64" ||
+		architectures["gcc-12"] != "" {
+		t.Errorf("packages came for these architectures: %v", architectures)
+	}
+	w.calls = nil
+	if err := f.fetch("arm64", []string{"headers-generic"}); err != nil || len(w.calls) != 0 {
+		t.Errorf("a second run called (%v):\n%s", err, strings.Join(w.calls, "\n"))
+	}
+}
+
+func TestHeadersNeedTheirKernel(t *testing.T) {
+	_, f := newWorld(t)
+	err := f.fetch("arm64", []string{"headers-generic"})
+	if err == nil || !strings.Contains(err.Error(), "fetch kernel-generic first") {
+		t.Errorf("error: %v", err)
 	}
 }

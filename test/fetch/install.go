@@ -10,19 +10,20 @@ import (
 // packages says which package brings a program. gcc alone compiles nothing: its C library's
 // headers come apart.
 var packages = map[string][]string{
-	"qemu-system-x86_64":  {"qemu-system-x86"},
-	"qemu-system-aarch64": {"qemu-system-arm"},
-	"qemu-system-arm":     {"qemu-system-arm"},
-	"qemu-system-riscv64": {"qemu-system-misc"},
-	"busybox":             {"busybox-static"},
-	"cc":                  {"gcc", "libc6-dev"},
-	"cpio":                {"cpio"},
-	"losetup":             {"mount"},
-	"mandoc":              {"mandoc"},
-	"mkfs.ext4":           {"e2fsprogs"},
-	"podman":              {"podman"},
-	"runc":                {"runc"},
-	"unshare":             {"util-linux"},
+	"qemu-system-x86_64":    {"qemu-system-x86"},
+	"qemu-system-aarch64":   {"qemu-system-arm"},
+	"qemu-system-arm":       {"qemu-system-arm"},
+	"qemu-system-riscv64":   {"qemu-system-misc"},
+	"aarch64-linux-gnu-gcc": {"gcc-aarch64-linux-gnu"},
+	"busybox":               {"busybox-static"},
+	"cc":                    {"gcc", "libc6-dev"},
+	"cpio":                  {"cpio"},
+	"losetup":               {"mount"},
+	"mandoc":                {"mandoc"},
+	"mkfs.ext4":             {"e2fsprogs"},
+	"podman":                {"podman"},
+	"runc":                  {"runc"},
+	"unshare":               {"util-linux"},
 }
 
 // A PrivilegeError says what to do by hand where only root may do it.

@@ -6,6 +6,10 @@
 //
 //	kernel          the small kernel for virtual machines, with its modules
 //	kernel-generic  the kernel for all machines, with its modules
+//	kernel-6.12     the same, of Linux 6.12, where Debian has that beside an older one
+//	headers-generic what modules for kernel-generic are built against, for a compiler of this
+//	                machine or a cross compiler
+//	headers-6.12    the same for kernel-6.12
 //	busybox         a static BusyBox
 //	package:NAME    any package of the distribution, unpacked
 //	program:NAME    a program of this machine (qemu-system-x86_64, cc, ...)
@@ -97,10 +101,14 @@ func (f *fetcher) fetch(arch string, things []string) error {
 		case thing == "kernel":
 			err = f.kernel(a, a.cloud, filepath.Join(f.dir, "kernels", arch))
 		case thing == "kernel-generic":
-			err = f.kernel(a, a.generic, filepath.Join(f.dir, "kernels", arch+"-generic"))
+			err = f.kernel(a, a.generic, f.kernelDir(arch, "generic"))
+		case thing == "kernel-6.12":
+			err = f.kernel(a, "linux-image-6.12-"+a.name, f.kernelDir(arch, "6.12"))
+		case thing == "headers-generic", thing == "headers-6.12":
+			err = f.headers(arch, strings.TrimPrefix(thing, "headers-"))
 		default:
-			err = fmt.Errorf("unknown thing %q: want kernel, kernel-generic, busybox, "+
-				"package:NAME or program:NAME", thing)
+			err = fmt.Errorf("unknown thing %q: want kernel, kernel-generic, kernel-6.12, "+
+				"headers-generic, headers-6.12, busybox, package:NAME or program:NAME", thing)
 		}
 		if err != nil {
 			return err
@@ -127,6 +135,11 @@ func (f *fetcher) kernel(a debianArch, meta, to string) error {
 		return fmt.Errorf("package %s: want one boot/vmlinu*, found %d", pkg, len(images))
 	}
 	return os.Symlink(filepath.Join("boot", filepath.Base(images[0])), filepath.Join(to, "vmlinuz"))
+}
+
+// kernelDir is where a kernel of that name goes.
+func (f *fetcher) kernelDir(arch, name string) string {
+	return filepath.Join(f.dir, "kernels", arch+"-"+name)
 }
 
 // busybox leaves only the program itself, as the file to.
