@@ -165,6 +165,15 @@ simboot: ## build simboot, which boots on a simulated kernel and plays scenarios
 agree: deps simboot build/init-amd64 build/init-arm64 ## play every scenario in every world, and compare
 	@build/simboot agree -init build/init-amd64 test/scenarios
 
+# RECORD=1 keeps the consoles, RUN=6.1-amd64/oops plays only what matches.
+.PHONY: agree-kernels
+agree-kernels: ## make Debian's kernels fail in QEMU, and the model the same way, and compare
+	@go run ./test/fetch --arch amd64 $(QEMU_amd64) $(QEMU_arm64) program:cc \
+		program:aarch64-linux-gnu-gcc busybox kernel-generic headers-generic kernel-6.12 headers-6.12
+	@go run ./test/fetch --arch arm64 busybox kernel-generic headers-generic
+	@go run ./test/kernels --run '$(RUN)' $(if $(RECORD),--record test/kernels/testdata) \
+		$(if $(RUN),,--table docs/agreement.md)
+
 BENCH_PACKAGES := sysvinit-core libc6 libselinux1 libpcre2-8-0
 
 .PHONY: bench

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rebound-init/rebound/internal/crash"
+)
+
+// A NoModelError says that the model cannot play a cell.
+type NoModelError struct{ Why string }
+
+func (e *NoModelError) Error() string { return "the model: " + e.Why }
+
+// fullName is what internal/crash calls a knob whose file is not below /proc/sys/kernel.
+var fullName = map[string]string{
+	"rcu_cpu_stall_timeout": "rcupdate.rcu_cpu_stall_timeout",
+	"panic_on_oom":          "vm.panic_on_oom",
+}
+
+// spec is what the model is asked for a cell.
+func spec(k Kernel, c Cell) (crash.Spec, error) {
+	s := crash.Spec{
+		Kernel: k.Profile, CPUs: max(c.CPUs, 1), Failure: c.Failure,
+		Settings: []crash.Setting{{Name: "nokaslr"}},
+	}
+	for _, knob := range c.Settings {
+		if name, ok := fullName[knob.Knob]; ok {
+			knob.Knob = name
+		}
+		if knob == (Setting{"printk", "4 4 1 7"}) {
+			knob = Setting{Knob: "quiet"}
+		}
+		s.Settings = append(s.Settings, crash.Setting{Name: knob.Knob, Value: knob.Value})
+	}
+	if w := c.Watchdog; w.Name != "" {
+		s.Watchdogs = []crash.Watchdog{{
+			Name: w.Name, Timeout: time.Duration(w.Timeout) * time.Second,
+			Pretimeout: time.Duration(w.Pretimeout) * time.Second,
+		}}
+	}
+	switch {
+	case c.Watchdog.Params != "":
+		return s, &NoModelError{"it has no parameters of softdog: " + c.Watchdog.Params}
+	case c.Watchdog.Governor == "noop":
+		return s, &NoModelError{"it has no governor noop"}
+	case c.CrashKernel:
+		return s, &NoModelError{"it cannot be given a crash kernel"}
+	case c.Ramoops > 0:
+		return s, &NoModelError{"it cannot be given ramoops"}
+	}
+	return s, nil
+}
+
+// An Outcome is what a cell came to, in a real kernel or in the model, made comparable.
+type Outcome struct {
+	Ended string
+	Left  []string
+	Lines []string
+}
+
+// outcome is what a recording came to.
+func (r Recording) outcome() Outcome {
+	return Outcome{r.Ended, r.Left, normal(consoleLines(r.Lines))}
+}
+
+// endings are the ends by the model's names.
+var endings = map[crash.Ending]string{
+	crash.Survived: endGoesOn, crash.Restarted: endReset, crash.Rescued: endWatchdog,
+	crash.Captured: endCapture, crash.Off: endPowerOff, crash.Hung: endHang,
+}
+
+// playModel plays a cell on the model.
+func playModel(k Kernel, c Cell) (Outcome, error) {
+	s, err := spec(k, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	r, err := crash.Play(s)
+	if err != nil {
+		return Outcome{}, &NoModelError{err.Error()}
+	}
+	o := Outcome{Ended: endings[r.Verdict.Ending]}
+	if r.Verdict.Watchdog == "softdog" && o.Ended == endWatchdog {
+		// For QEMU it is the kernel that restarts, as it is.
+		o.Ended = endReset
+	}
+	var lines []Line
+	for _, l := range r.Lines {
+		if l.OnConsole && l.At >= r.At {
+			lines = append(lines, Line{int(l.Level), l.Text})
+		}
+	}
+	o.Lines = normal(lines)
+	for _, e := range r.Verdict.Evidence {
+		switch e.Where {
+		case "console":
+		case "vmcore":
+			o.Left = append(o.Left, "vmcore")
+		default:
+			o.Left = append(o.Left, e.What)
+		}
+	}
+	return o, nil
+}
+
+// differs says where the model's outcome is another than the real one first, or nothing.
+func differs(real, model Outcome) string {
+	for i := range max(len(real.Lines), len(model.Lines)) {
+		r, m := "the end", "the end"
+		if i < len(real.Lines) {
+			r = fmt.Sprintf("%q", real.Lines[i])
+		}
+		if i < len(model.Lines) {
+			m = fmt.Sprintf("%q", model.Lines[i])
+		}
+		if r != m {
+			return fmt.Sprintf("line %d: real %s, model %s", i+1, r, m)
+		}
+	}
+	if real.Ended != model.Ended {
+		return fmt.Sprintf("real %s, model %s", real.Ended, model.Ended)
+	}
+	if !slices.Equal(real.Left, model.Left) {
+		return fmt.Sprintf("left: real %s, model %s", list(real.Left), list(model.Left))
+	}
+	return ""
+}
+
+func list(words []string) string {
+	if len(words) == 0 {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,186 @@
+// Kernels makes Debian's kernels fail in QEMU in every way of a table, has the model fail the same
+// way, and compares.
+//
+//	kernels [--run REGEXP] [--record] [--table FILE] [--jobs N]
+//
+// It ends with status 1 if they differ anywhere. `make agree-kernels` brings what it needs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rebound-init/rebound/test/qemu"
+)
+
+func main() {
+	flags := pflag.NewFlagSet("kernels", pflag.ContinueOnError)
+	run := flags.String("run", "", "play only what matches this regular expression: KERNEL/CELL")
+	record := flags.String("record", "", "keep the real consoles below this directory")
+	table := flags.String("table", "", "write the table into this file")
+	jobs := flags.Int("jobs", 2, "how many machines at a time")
+	err := flags.Parse(os.Args[1:])
+	if errors.Is(err, pflag.ErrHelp) {
+		return
+	}
+	var chosen *regexp.Regexp
+	if err == nil {
+		chosen, err = regexp.Compile(*run)
+	}
+	build := ""
+	if err == nil {
+		build, err = filepath.Abs(qemu.BuildDir())
+	}
+	if err == nil {
+		a := agreement{guests: guests{build}, chosen: chosen, record: *record, jobs: *jobs, out: os.Stdout}
+		err = a.make(context.Background(), *table)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "kernels: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// A job is a cell to be played on a kernel.
+type job struct {
+	kernel Kernel
+	cell   Cell
+}
+
+// An agreement plays cells, and compares.
+type agreement struct {
+	guests guests
+	chosen *regexp.Regexp
+	record string // a directory, or empty
+	jobs   int
+	out    io.Writer
+
+	mu      sync.Mutex // guards what follows, and out
+	results []Result
+}
+
+// errDiffer says that not all is the same.
+var errDiffer = errors.New("the model and the kernels differ")
+
+// make plays all cells that were chosen.
+func (a *agreement) make(ctx context.Context, file string) error {
+	total := 0
+	for _, k := range kernels() {
+		var mine []job
+		for _, c := range cellsOf(k) {
+			if a.chosen.MatchString(k.Name + "/" + c.Name) {
+				mine = append(mine, job{k, c})
+			}
+		}
+		if len(mine) == 0 {
+			continue
+		}
+		total += len(mine)
+		if err := a.prepare(ctx, k, mine); err != nil {
+			return err
+		}
+		a.play(mine)
+	}
+	bad := 0
+	for _, r := range a.results {
+		if r.word() != "same" {
+			bad++
+		}
+	}
+	fmt.Fprintf(a.out, "%d cells, %d not the same\n", total, bad)
+	if file != "" {
+		if err := os.WriteFile(file, []byte(table(a.results)), 0o644); err != nil {
+			return err
+		}
+	}
+	if bad > 0 {
+		return errDiffer
+	}
+	return nil
+}
+
+// prepare builds what the guests of a kernel need, and boots its machines.
+func (a *agreement) prepare(ctx context.Context, k Kernel, jobs []job) error {
+	fmt.Fprintf(a.out, "%s: building the crash module\n", k.Name)
+	if err := a.guests.prepare(ctx, k); err != nil {
+		return err
+	}
+	booted := map[int]bool{}
+	for _, j := range jobs {
+		cpus := max(j.cell.CPUs, 1)
+		if j.cell.Boot != "" || booted[cpus] {
+			continue
+		}
+		booted[cpus] = true
+		fmt.Fprintf(a.out, "%s: booting with %d CPUs\n", k.Name, cpus)
+		if err := a.guests.boot(k, cpus); err != nil {
+			return fmt.Errorf("%s: %w", k.Name, err)
+		}
+	}
+	return nil
+}
+
+// play plays jobs, some at a time.
+func (a *agreement) play(jobs []job) {
+	queue := make(chan job)
+	var wg sync.WaitGroup
+	for range a.jobs {
+		wg.Go(func() {
+			for j := range queue {
+				a.one(j)
+			}
+		})
+	}
+	for _, j := range jobs {
+		queue <- j
+	}
+	close(queue)
+	wg.Wait()
+}
+
+// one plays a cell on a kernel and on the model.
+func (a *agreement) one(j job) {
+	begun := time.Now()
+	rec, err := a.guests.play(j.kernel, j.cell)
+	r := Result{Kernel: j.kernel, Cell: j.cell, Failed: err}
+	if err == nil {
+		r = compared(j.kernel, j.cell, rec)
+		if a.record != "" {
+			r.Failed = rec.save(a.record, j.kernel, j.cell)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.results = append(a.results, r)
+	fmt.Fprintf(a.out, "%-60s %s: %s (%v)\n", j.kernel.Name+"/"+j.cell.Name, r.word(), r.Real.Ended,
+		time.Since(begun).Round(time.Second))
+	for _, why := range []string{r.Unplayed, r.Difference} {
+		if why != "" {
+			fmt.Fprintf(a.out, "    %s\n", why)
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(a.out, "    %v\n", err)
+	}
+}
+
+// compared plays a cell on the model, and compares it with a recording.
+func compared(k Kernel, c Cell, rec Recording) Result {
+	r := Result{Kernel: k, Cell: c, Real: rec.outcome()}
+	model, err := playModel(k, c)
+	if err != nil {
+		r.Unplayed = err.Error()
+		return r
+	}
+	r.Difference = differs(r.Real, model)
+	return r
+}
