@@ -61,7 +61,7 @@ var failures = []failure{
 				"notifier does",
 		},
 		plan: func(p *play) {
-			p.act(simkernel.Fail{How: simkernel.PanicTwice{
+			p.act(simkernel.Fail{Kthread: "kworker/0:1", How: simkernel.PanicTwice{
 				First: "a driver has called panic()", Second: "another driver has, too",
 			}})
 		},

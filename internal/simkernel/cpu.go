@@ -70,6 +70,8 @@ type context struct {
 	// keep it from being preempted (preempt_count).
 	irqsOff bool
 	preempt int
+	// ofTask says that what failed is a task, although it is handled as an NMI is.
+	ofTask bool
 	// gone says that it does not go on: its task has been killed, or waits for ever.
 	gone bool
 }

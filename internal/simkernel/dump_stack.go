@@ -107,23 +107,30 @@ func (m *Machine) modules() string {
 }
 
 // showStack is what stands around the frames.
-func (m *Machine) showStack(x *context) {
+func (m *Machine) showStack(x *context) { m.showStackAt(defaultMessageLevel, x) }
+
+// showStackAt is the same at another level.
+func (m *Machine) showStackAt(level kernel.Level, x *context) {
 	d := &m.kernel.dump
-	m.printk(defaultMessageLevel, d.trace)
+	m.printk(level, d.trace)
 	if !d.tags {
 		return
 	}
-	switch x.in {
+	in := x.in
+	if x.ofTask {
+		in = InTask
+	}
+	switch in {
 	case InHardIRQ, InSoftIRQ:
-		m.printk(defaultMessageLevel, " <IRQ>")
-		m.printk(defaultMessageLevel, " </IRQ>")
+		m.printk(level, " <IRQ>")
+		m.printk(level, " </IRQ>")
 	case InNMI:
-		m.printk(defaultMessageLevel, " <NMI>")
-		m.printk(defaultMessageLevel, " </NMI>")
+		m.printk(level, " <NMI>")
+		m.printk(level, " </NMI>")
 	case InTask:
 	}
-	m.printk(defaultMessageLevel, " <TASK>")
-	m.printk(defaultMessageLevel, " </TASK>")
+	m.printk(level, " <TASK>")
+	m.printk(level, " </TASK>")
 }
 
 // panicPrint prints what panic_print asks for (kernel/panic.c, panic_print_sys_info). Of the kernel's
@@ -146,6 +153,9 @@ func (m *Machine) panicPrint() {
 	}
 	if bits&panicPrintBlocked != 0 {
 		m.showState(true)
+	}
+	if bits&panicPrintMemory != 0 {
+		m.printk(defaultMessageLevel, "Mem-Info:")
 	}
 }
 

@@ -14,18 +14,21 @@ type hungProfile struct {
 	// task is the line of its state: name, number, number of the parent. Without it there
 	// is no detector.
 	task string
-	// level is that line's, and says that of the kernel, if it tells it.
+	// says says that the kernel tells its version.
 	says bool
+	// low says that the lines around the frames have the level of the task's line. Before 5.8
+	// they have the one of those that say none.
+	low bool
 }
 
 var (
 	hung3   = hungProfile{task: "%-15.15s D 00000000     0 %5d %6d 0x00000000"}
 	hung4   = hungProfile{task: "%-15.15s D    0 %5d %6d 0x00000000", says: true}
-	hung5   = hungProfile{task: "task:%-15.15s state:D stack:    0 pid:%5d ppid:%6d flags:0x00000000", says: true}
-	hung6   = hungProfile{task: "task:%-15s state:D stack:0     pid:%-5d ppid:%-6d flags:0x00000000", says: true}
+	hung5   = hungProfile{task: "task:%-15.15s state:D stack:    0 pid:%5d ppid:%6d flags:0x00000000", says: true, low: true}
+	hung6   = hungProfile{task: "task:%-15s state:D stack:0     pid:%-5d ppid:%-6d flags:0x00000000", says: true, low: true}
 	hung612 = hungProfile{
 		task: "task:%-15s state:D stack:0     pid:%-5d tgid:%-5[2]d ppid:%-6[3]d flags:0x00000000",
-		says: true,
+		says: true, low: true,
 	}
 )
 
@@ -154,7 +157,11 @@ func (m *Machine) showTask(p *process) {
 	}
 	line = strings.Replace(line, "state:D", "state:"+p.state.String(), 1)
 	m.printk(kernel.Info, fmt.Sprintf(line, p.name(), p.pid, parent))
-	m.showStack(&context{cpu: &m.cpus[0], who: &occupant{comm: p.name(), pid: p.pid}})
+	level := kernel.Level(defaultMessageLevel)
+	if m.kernel.hung.low {
+		level = kernel.Info
+	}
+	m.showStackAt(level, &context{cpu: &m.cpus[0], who: &occupant{comm: p.name(), pid: p.pid}})
 }
 
 // kthread is the context of a thread of the kernel that is not one of the model's tasks.

@@ -23,6 +23,8 @@ type oomProfile struct {
 	// hopeless is the panic when there is nobody to kill, and warns what is said before.
 	hopeless, warns string
 	killed          string // the number and the name
+	// chose is what is said of the choice before: the same two.
+	chose string
 }
 
 var (
@@ -44,6 +46,12 @@ var (
 		warns:      "Out of memory and no killable processes...",
 		hopeless:   "System is deadlocked on memory",
 		killed:     "Out of memory: Killed process %d (%s)",
+	}
+	oom5 = oomProfile{
+		systemWide: oom4.systemWide, compulsory: oom4.compulsory, warns: oom4.warns,
+		hopeless: oom4.hopeless, killed: oom4.killed,
+		chose: "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0," +
+			"global_oom,task_memcg=/,task=%[2]s,pid=%[1]d,uid=0",
 	}
 )
 
@@ -78,6 +86,9 @@ func (f OutOfMemory) fail(m *Machine, x *context) {
 		return
 	}
 	m.dumpMemory(x)
+	if o.chose != "" {
+		m.printk(kernel.Info, fmt.Sprintf(o.chose, victim.pid, victim.name()))
+	}
 	m.printk(kernel.Error, fmt.Sprintf(o.killed, victim.pid, victim.name()))
 	m.send(victim, syscall.SIGKILL, true)
 }

@@ -78,13 +78,19 @@ func (f *access) codeX86() uint64 {
 	return 2
 }
 
+// kernelHalf is where the addresses of 64-bit kernels begin.
+const kernelHalf = 1 << 63
+
 // faultX86 is page_fault_oops (arch/x86/mm/fault.c). In a thread without memory of its own, and in
 // an interrupt, nothing has switched interrupts on.
 func faultX86(m *Machine, x *context, f access) fault86 {
 	if !canonical(f.addr) {
 		return m.protectionX86(f)
 	}
-	if x.who.task == nil && x.in == InTask {
+	// Only a fault at an address of the process's own gets as far as having interrupts put on
+	// again: not one of the kernel's half, nor a jump out of the kernel (arch/x86/mm/fault.c,
+	// do_kern_addr_fault and the begin of do_user_addr_fault).
+	if x.in == InTask && (x.who.task == nil || f.exec || f.addr >= kernelHalf) {
 		x.irqsOff = true
 	}
 	d := fault86{

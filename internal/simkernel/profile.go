@@ -271,7 +271,7 @@ func linux4(name string, a arch) profile {
 func linux5(name string, a arch) profile {
 	p := linux4(name, a)
 	p.reasons = reasonsOne
-	p.panic, p.hung = panic5, hung5
+	p.panic, p.hung, p.oom = panic5, hung5, oom5
 	p.kexecs = p.kexecs.of(5, 10)
 	p.kexec = kexec5
 	p.startingLevel, p.kexecCommand = notice, "kexec reboot"

@@ -94,12 +94,13 @@ func (s *rcuStall) found(m *Machine, by *cpu) {
 	if by == s.stuck {
 		m.printk(kernel.Error, p.prefix+p.flavour+" self-detected stall on CPU")
 		m.printk(kernel.Error, where)
-		m.printk(kernel.Error, fmt.Sprintf("\t(t=%d jiffies g=1 q=1%s)", jiffies, cpus))
+		// What continues a line that has ended is a line of no level of its own.
+		m.printk(defaultMessageLevel, fmt.Sprintf("\t(t=%d jiffies g=1 q=1%s)", jiffies, cpus))
 		m.showRegs(&context{cpu: by, who: x.who})
 	} else {
 		m.printk(kernel.Error, p.prefix+p.flavour+" detected stalls on CPUs/tasks:")
 		m.printk(kernel.Error, strings.Replace(where, "....", "...0", 1))
-		m.printk(kernel.Error, fmt.Sprintf("\t(detected by %d, t=%d jiffies, g=1, q=1%s)",
+		m.printk(defaultMessageLevel, fmt.Sprintf("\t(detected by %d, t=%d jiffies, g=1, q=1%s)",
 			by.id, jiffies, cpus))
 		m.backtraceOf(x, []string{strconv.Itoa(s.stuck.id)})
 	}

@@ -48,6 +48,7 @@ func (StackOverflow) fail(m *Machine, x *context) {
 // enterDoubleFault is what handling a double fault counts as.
 func (m *Machine) enterDoubleFault(x *context) {
 	if m.kernel.stack.asNMI {
+		x.ofTask = x.in == InTask
 		x.in = InNMI
 	}
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -29,12 +31,15 @@ func TestModelAgreesWithRecordedKernels(t *testing.T) {
 		for _, c := range cellsOf(k) {
 			name := k.Name + "/" + c.Name
 			t.Run(name, func(t *testing.T) {
+				why := "not recorded: as root, make agree-kernels RECORD=1"
 				rec, err := load("testdata", k, c)
-				if err != nil {
-					t.Fatalf("%v; to record it, as root: make agree-kernels RECORD=1", err)
+				switch {
+				case err == nil:
+					r := compared(k, c, rec)
+					why = r.Unplayed + r.Difference
+				case !errors.Is(err, fs.ErrNotExist):
+					t.Fatal(err)
 				}
-				r := compared(k, c, rec)
-				why := r.Unplayed + r.Difference
 				if why != "" {
 					fmt.Fprintf(&now, "%s: %s\n", name, why)
 				}

@@ -183,11 +183,11 @@ func oopsCells() []Cell {
 			Settings: with("panic=-1", "panic_on_oops=1"), How: []string{"crash wild-read"},
 		},
 		{
-			Name: "oops-text", Kernels: everywhere, Failure: "oops-text",
+			Name: "read-only", Kernels: everywhere, Failure: "read-only",
 			How: []string{"crash text-write"},
 		},
 		{
-			Name: "oops-undefined", Kernels: everywhere, Failure: "oops-undefined",
+			Name: "bad-instruction", Kernels: everywhere, Failure: "bad-instruction",
 			How: []string{"crash undefined"},
 		},
 		{
@@ -317,7 +317,7 @@ func detectorCells() []Cell {
 	return []Cell{
 		{
 			Name: "soft-lockup", Kernels: everywhere, Failure: "soft-lockup", CPUs: 2,
-			Settings: with(softly), How: []string{"crash soft-lockup", "wait 8"}, Quiet: 60,
+			Settings: with(softly), How: []string{"crash soft-lockup", "wait 11"}, Quiet: 60,
 		},
 		{
 			Name: "soft-lockup-panic", Kernels: everywhere, Failure: "soft-lockup", CPUs: 2,
@@ -331,7 +331,7 @@ func detectorCells() []Cell {
 		},
 		{
 			Name: "hard-lockup", Kernels: first, Failure: "hard-lockup",
-			How: []string{"crash self-irqs-off"}, Quiet: 60,
+			How: []string{"crash self-irqs-off"}, Quiet: 20,
 		},
 		{
 			Name: "hung-task", Kernels: everywhere, Failure: "hung-task",
@@ -433,7 +433,7 @@ func watchdogCells() []Cell {
 		},
 		{
 			Name: "softdog-after-panic-0", Kernels: x86, Failure: "sysrq-c",
-			Watchdog: Watchdog{Name: "softdog", Timeout: 4}, How: []string{"sysrq c"}, Quiet: 60,
+			Watchdog: Watchdog{Name: "softdog", Timeout: 4}, How: []string{"sysrq c"}, Quiet: 30,
 		},
 		{
 			Name: "i6300esb", Kernels: x86, Failure: "watchdog",
@@ -452,11 +452,6 @@ func watchdogCells() []Cell {
 			Name: "i6300esb-after-hard-lockup", Kernels: x86, Failure: "hard-lockup",
 			Watchdog: Watchdog{Name: "i6300esb", Timeout: 4}, How: []string{"crash self-irqs-off"},
 			Quiet: 60,
-		},
-		{
-			Name: "i6300esb-after-oops", Kernels: first, Failure: "oops",
-			Watchdog: Watchdog{Name: "i6300esb", Timeout: 4},
-			How:      []string{"crash null-write", "wait 30"}, Quiet: 60,
 		},
 	}
 }

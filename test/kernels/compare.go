@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +42,15 @@ func spec(k Kernel, c Cell) (crash.Spec, error) {
 			Pretimeout: time.Duration(w.Pretimeout) * time.Second,
 		}}
 	}
+	failures := 0
+	for _, how := range c.How {
+		if verb, way, _ := strings.Cut(how, " "); verb != "wait" && way != "observe" {
+			failures++
+		}
+	}
 	switch {
+	case failures > 1:
+		return s, &NoModelError{"it fails but once"}
 	case c.Watchdog.Params != "":
 		return s, &NoModelError{"it has no parameters of softdog: " + c.Watchdog.Params}
 	case c.Watchdog.Governor == "noop":
@@ -87,9 +96,11 @@ func playModel(k Kernel, c Cell) (Outcome, error) {
 		// For QEMU it is the kernel that restarts, as it is.
 		o.Ended = endReset
 	}
+	// A real kernel that goes on was watched only for as long as its guest waited.
+	until := r.At + patience(c)
 	var lines []Line
 	for _, l := range r.Lines {
-		if l.OnConsole && l.At >= r.At {
+		if l.OnConsole && l.At >= r.At && (o.Ended != endGoesOn || l.At < until) {
 			lines = append(lines, Line{int(l.Level), l.Text})
 		}
 	}
@@ -99,11 +110,25 @@ func playModel(k Kernel, c Cell) (Outcome, error) {
 		case "console":
 		case "vmcore":
 			o.Left = append(o.Left, "vmcore")
+		case "watchdog":
+			o.Left = append(o.Left, "bootstatus: "+e.What[strings.LastIndex(e.What, " ")+1:])
 		default:
 			o.Left = append(o.Left, e.What)
 		}
 	}
 	return o, nil
+}
+
+// patience is for how long the guest of a cell waits, and a little more.
+func patience(c Cell) time.Duration {
+	wait := time.Second / 2
+	for _, how := range c.How {
+		if seconds, ok := strings.CutPrefix(how, "wait "); ok {
+			n, _ := strconv.Atoi(seconds)
+			wait += time.Duration(n) * time.Second
+		}
+	}
+	return wait
 }
 
 // differs says where the model's outcome is another than the real one first, or nothing.

@@ -90,13 +90,17 @@ func (a *agreement) make(ctx context.Context, file string) error {
 		}
 		a.play(mine)
 	}
-	bad := 0
+	unplayed, bad := 0, 0
 	for _, r := range a.results {
-		if r.word() != "same" {
+		switch {
+		case r.Unplayed != "":
+			unplayed++
+		case r.word() != "same":
 			bad++
 		}
 	}
-	fmt.Fprintf(a.out, "%d cells, %d not the same\n", total, bad)
+	fmt.Fprintf(a.out, "%d cells: %d same, %d not in the model, %d not the same\n",
+		total, total-unplayed-bad, unplayed, bad)
 	if file != "" {
 		if err := os.WriteFile(file, []byte(table(a.results)), 0o644); err != nil {
 			return err

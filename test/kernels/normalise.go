@@ -69,7 +69,7 @@ var (
 	// unrelated begin lines of parts of the kernel that are not what a cell is about.
 	unrelated = regexp.MustCompile(`^(clocksource|hrtimer|tsc|random|perf|sched|input|i8042|` +
 		`rebound_crash|rebound-crash|kauditd|audit|ramoops|pstore|softdog: initialized|` +
-		`softdog: +soft_reboot_cmd|i6300ESB timer|i6300esb|watchdog: pretimeout|NET|ACPI): ?`)
+		`softdog: +soft_reboot_cmd|oom_reaper|i6300ESB timer|i6300esb|watchdog: pretimeout|NET|ACPI): ?`)
 
 	traceStart = regexp.MustCompile(`^Call [Tt]race:`)
 	traceTag   = regexp.MustCompile(`^ *<(/?)(TASK|IRQ|NMI|SOFTIRQ|ENTRY_TRAMPOLINE|#DF|#[A-Z]+)>$`)
@@ -108,7 +108,7 @@ var rules = []struct {
 	{regexp.MustCompile(`^\[[0-9a-f]{16}\] pgd=.*`), "[#] pgd=#"},
 	{regexp.MustCompile(`pgdp=[0-9a-f]+`), "pgdp=#"},
 	{regexp.MustCompile(`(virtual address |address: )[0-9a-f]{16}`), "${1}#"},
-	{regexp.MustCompile(`at [0-9a-f]{16} \(stack is [0-9a-f]{16}\.\.[0-9a-f]{16}\)`), "at # (stack is #)"},
+	{regexp.MustCompile(`at \S+ \(stack is \S+\.\.\S+\)`), "at # (stack is #)"},
 	{regexp.MustCompile(`^Kernel Offset: 0x.*`), "Kernel Offset: #"},
 	{regexp.MustCompile(`^CPU features: .*`), "CPU features: #"},
 	{regexp.MustCompile(`^Memory Limit: .*`), "Memory Limit: #"},
@@ -118,12 +118,12 @@ var rules = []struct {
 	{regexp.MustCompile(`^\S+ invoked oom-killer: .*`), "# invoked oom-killer: #"},
 	{regexp.MustCompile(`Killed process \d+ .*`), "Killed process #"},
 	{regexp.MustCompile(`^\[ *\d+\] +\d+ .*`), "[#] #"},
-	{regexp.MustCompile(`^oom_reaper: .*`), "oom_reaper: #"},
 	{regexp.MustCompile(`^(VFS: Cannot open root device ).*: error -\d+`), "${1}#"},
 	{regexp.MustCompile(`^oom-kill:.*`), "oom-kill:#"},
 	{regexp.MustCompile(`(for reason )[0-9a-f]{2}( on CPU )\d+`), "${1}#${2}#"},
 	{regexp.MustCompile(`(BUG: scheduling while atomic: )\S+`), "${1}#"},
 	{regexp.MustCompile(`(Kernel stack is corrupted in: ).*`), "${1}#"},
+	{regexp.MustCompile(`(RIP !INEXACT! )\S+.*`), "${1}#"},
 	{regexp.MustCompile(`\b(TSC|ADDR|MISC|RIP|TIME|PROCESSOR|microcode|MCG status)[: ]*[0-9a-fx:]+\S*`), "${1} #"},
 	{regexp.MustCompile(`0x[0-9a-f]{8,}`), "0x#"},
 }

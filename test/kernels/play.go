@@ -293,6 +293,8 @@ func (s session) failure(p plan, c Cell) (ended string, from []string, err error
 		return "", nil, err
 	}
 	if button != "" {
+		// The last line must have left the kernel: a panic would say it again.
+		time.Sleep(300 * time.Millisecond)
 		if err := s.press(button); err != nil {
 			return "", nil, err
 		}

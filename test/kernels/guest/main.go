@@ -273,7 +273,9 @@ func (g *guest) watchdog(args []string) error {
 			return os.NewSyscallError("ioctl", err)
 		}
 	}
-	return nil
+	// A pretimeout counts from the first time that it is fed with it.
+	_, err = f.Write([]byte{0})
+	return err
 }
 
 // dieOf ends this process by a signal that the kernel raises for something it did: any other
