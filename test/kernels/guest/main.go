@@ -107,7 +107,9 @@ func prepare() error {
 	pin()
 	var errs []error
 	for _, m := range []struct{ kind, at string }{
-		{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"},
+		{"devtmpfs", "/dev"},
+		{"proc", "/proc"},
+		{"sysfs", "/sys"},
 		{"pstore", "/sys/fs/pstore"},
 	} {
 		if err := os.MkdirAll(m.at, 0o755); err != nil {
