@@ -65,7 +65,7 @@ func text(lines []Line) []string {
 	return all
 }
 
-// TestLayout: where the zones begin. The first row is where a kernel of 6.1 put them.
+// TestLayout: where the zones begin. The first row is where a kernel of 6.1 put them. [Kernel 8.12]
 func TestLayout(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -111,7 +111,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestRefusedLayouts: what the driver says of parameters that cannot be.
+// TestRefusedLayouts: what the driver says of parameters that cannot be. [Kernel 8.20]
 func TestRefusedLayouts(t *testing.T) {
 	ecc := bare(params(0x1000, 0x1000))
 	ecc.ECC = 120
@@ -158,7 +158,7 @@ func TestRefusedLayouts(t *testing.T) {
 }
 
 // TestRecordsRotate: the third dump of two zones takes the first's place, and a boot starts with the
-// first again, whatever stands there.
+// first again, whatever stands there. [Kernel 8.16]
 func TestRecordsRotate(t *testing.T) {
 	m := newMachine(t, rules(t, 6, 1), bare(params(0x4000, 0x2000)))
 	for i, last := range []string{"one", "two", "three"} {
@@ -188,6 +188,7 @@ func TestRecordsRotate(t *testing.T) {
 }
 
 // TestOnlyTheNewestPart: of a log that is longer than the buffer the newest whole lines are kept.
+// [Kernel 8.7, 8.9]
 func TestOnlyTheNewestPart(t *testing.T) {
 	for _, c := range []struct {
 		major, minor int
@@ -231,7 +232,7 @@ func TestOnlyTheNewestPart(t *testing.T) {
 }
 
 // TestUncompressible: a log that does not become shorter is cut, by the oldest before 6.6 and by the
-// newest since.
+// newest since. [Kernel 8.8]
 func TestUncompressible(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var lines []string
@@ -269,7 +270,7 @@ func TestUncompressible(t *testing.T) {
 	}
 }
 
-// TestReasons: who keeps what.
+// TestReasons: who keeps what. [Kernel 8.2]
 func TestReasons(t *testing.T) {
 	only := func(n int) func(*Params) { return func(p *Params) { p.MaxReason = n } }
 	oops := func(n int) func(*Params) { return func(p *Params) { p.DumpOops = n } }
@@ -314,7 +315,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestWords: the names of reasons in a record's header.
+// TestWords: the names of reasons in a record's header. [Kernel 8.6]
 func TestWords(t *testing.T) {
 	for _, c := range []struct {
 		major, minor int
@@ -337,7 +338,7 @@ func TestWords(t *testing.T) {
 }
 
 // TestOldDriver: 3.10 does not compress, leaves its header in the file, adds to what stands in a zone,
-// and reads no record behind an empty one.
+// and reads no record behind an empty one. [Kernel 8.19]
 func TestOldDriver(t *testing.T) {
 	m := newMachine(t, rules(t, 3, 10), bare(params(0x4000, 0x1000)))
 	lines := m.reset()
@@ -368,6 +369,7 @@ func TestOldDriver(t *testing.T) {
 }
 
 // TestNoiseIsNothing: memory that has lost its power comes up with noise, which is not evidence.
+// [Kernel 8.13]
 func TestNoiseIsNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, ecc := range []int{0, 16} {
@@ -391,6 +393,7 @@ func TestNoiseIsNothing(t *testing.T) {
 }
 
 // TestHeaderMakesNoSense: a zone whose ring cannot be is emptied, and so is a dump without its header.
+// [Kernel 8.13]
 func TestHeaderMakesNoSense(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -420,7 +423,7 @@ func TestHeaderMakesNoSense(t *testing.T) {
 	}
 }
 
-// TestHeaders: what passes for the header of a dump.
+// TestHeaders: what passes for the header of a dump. [Kernel 8.14]
 func TestHeaders(t *testing.T) {
 	at := time.Unix(12, 345678000).UTC()
 	for _, c := range []struct {
@@ -449,7 +452,7 @@ func TestHeaders(t *testing.T) {
 }
 
 // TestThisBootDoesNotShow: an oops is not in the mounted file system until it is mounted again, or
-// brought up to date, and not even then if another file has its place.
+// brought up to date, and not even then if another file has its place. [Kernel 8.23]
 func TestThisBootDoesNotShow(t *testing.T) {
 	m := newMachine(t, rules(t, 6, 1), bare(params(0x4000, 0x2000)))
 	m.Dump(Oops, false, booted(), log(30, "one"))
@@ -482,6 +485,7 @@ func TestThisBootDoesNotShow(t *testing.T) {
 }
 
 // TestOneBackend: the second is refused, and so is the first if another was asked for.
+// [Kernel 8.11]
 func TestOneBackend(t *testing.T) {
 	for _, c := range []struct {
 		minor         int
@@ -512,7 +516,7 @@ func TestOneBackend(t *testing.T) {
 }
 
 // TestRings: the zones for the console and for messages of programs show what the last boot wrote,
-// and are empty for the next.
+// and are empty for the next. [Kernel 8.18]
 func TestRings(t *testing.T) {
 	m := newMachine(t, rules(t, 6, 1), params(0x8000, 0x1000))
 	for i := range 1000 {
@@ -537,7 +541,7 @@ func TestRings(t *testing.T) {
 	}
 }
 
-// TestEFI: all parts of a dump are kept, as far as there is room, and need no power.
+// TestEFI: all parts of a dump are kept, as far as there is room, and need no power. [Kernel 8.26]
 func TestEFI(t *testing.T) {
 	r := rules(t, 6, 1)
 	vars := map[string][]byte{"Boot0000": {1}}
@@ -621,6 +625,7 @@ func TestParameters(t *testing.T) {
 }
 
 // TestParity: as many wrong bytes as half the parity are corrected, wherever they are.
+// [Kernel 8.17]
 func TestParity(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, roots := range []int{2, 8, 16, 32} {

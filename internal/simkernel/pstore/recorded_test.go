@@ -61,6 +61,7 @@ func bare(p Params) Params {
 }
 
 // TestReadsWhatTheKernelLeft: the files are those that the kernel itself showed, byte by byte.
+// [Kernel 8.15]
 func TestReadsWhatTheKernelLeft(t *testing.T) {
 	type file struct {
 		name, sum string
