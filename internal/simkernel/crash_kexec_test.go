@@ -202,7 +202,6 @@ var crashStatements = []statement{
 		}), panics)
 		d.wantThen(t, Restarted)
 		// Within a panic it does nothing, even on the panic's own CPU.
-		cfg = cpus("", 1)
 		for name, want := range map[string]How{"linux-6.1-x86_64": 0, "linux-3.10-arm": Kexeced} {
 			m := New(Config{Kernel: name, Kexec: capture})
 			m.dying.owner = &m.cpus[0]
@@ -488,22 +487,33 @@ var captureStatements = []statement{
 			kernel, arg, says string
 			region            kexec.Region
 		}{
-			{"", "crashkernel=192M", "6 Reserving 192MB of memory at 304MB for crashkernel (System RAM: 511MB)",
-				kexec.Region{Start: 304 << 20, Size: 192 << 20}},
-			{"", "crashkernel=64M crashkernel=32M@256M",
+			{
+				"", "crashkernel=192M", "6 Reserving 192MB of memory at 304MB for crashkernel (System RAM: 511MB)",
+				kexec.Region{Start: 304 << 20, Size: 192 << 20},
+			},
+			{
+				"", "crashkernel=64M crashkernel=32M@256M",
 				"6 Reserving 32MB of memory at 256MB for crashkernel (System RAM: 511MB)",
-				kexec.Region{Start: 256 << 20, Size: 32 << 20}},
-			{"linux-6.12-x86_64", "crashkernel=192M",
+				kexec.Region{Start: 256 << 20, Size: 32 << 20},
+			},
+			{
+				"linux-6.12-x86_64", "crashkernel=192M",
 				"6 crashkernel reserved: 0x0000000013000000 - 0x000000001f000000 (192 MB)",
-				kexec.Region{Start: 304 << 20, Size: 192 << 20}},
+				kexec.Region{Start: 304 << 20, Size: 192 << 20},
+			},
 			{"", "crashkernel=2G", "6 crashkernel reservation failed - No suitable area found.", kexec.Region{}},
 			{"", "crashkernel=x", "", kexec.Region{}},
 			{arm, "crashkernel=64M", "4 crashkernel reservation failed - memory is in use (0x0)", kexec.Region{}},
-			{arm, "crashkernel=64M@0x60000000",
-				"4 crashkernel reservation failed - memory is in use (0x60000000)", kexec.Region{}},
-			{arm, "crashkernel=64M@0x64000000",
+			{
+				arm, "crashkernel=64M@0x60000000",
+				"4 crashkernel reservation failed - memory is in use (0x60000000)",
+				kexec.Region{},
+			},
+			{
+				arm, "crashkernel=64M@0x64000000",
 				"6 Reserving 64MB of memory at 1600MB for crashkernel (System RAM: 512MB)",
-				kexec.Region{Start: 0x64000000, Size: 64 << 20}},
+				kexec.Region{Start: 0x64000000, Size: 64 << 20},
+			},
 			{"linux-3.10-mips-wdt", "crashkernel=64M@64M", "", kexec.Region{}},
 		} {
 			m := New(Config{Kernel: c.kernel, Cmdline: c.arg})

@@ -361,7 +361,9 @@ func (m *Machine) loadAsKexecTools(privileged bool, s KexecLoad, kind kexec.Kind
 		base = ram[len(ram)-1].Start + 64<<20
 	}
 	cmdline := s.New.Cmdline
-	segments := []kexec.Segment{{Buf: []byte("kernel " + s.New.Kernel), Mem: base + 0x8000, MemSize: page}}
+	segments := []kexec.Segment{{
+		Buf: []byte("kernel " + s.New.Kernel), Mem: base + 0x8000, MemSize: page,
+	}}
 	entry := base + 0x8000
 	if m.kernel.arch == archARM {
 		segments = append(segments, kexec.Segment{

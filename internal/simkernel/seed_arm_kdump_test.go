@@ -85,7 +85,8 @@ func textAt(m *kexec.Memory, addr uint64, n int) string {
 }
 
 var claimsOfARMPanic = []claim{
-	{at: "panic", says: "a lock lets one CPU in, others stop themselves",
+	{
+		at: "panic", says: "a lock lets one CPU in, others stop themselves",
 		but: "3.10 turns interrupts off first", test: func(t *testing.T) {
 			d := crashed(t, Config{Kernel: onARM310, Cmdline: "panic=1", Reboot: RebootConfig{CPUs: 2}},
 				Do(func(m *Machine) {
@@ -96,7 +97,8 @@ var claimsOfARMPanic = []claim{
 				}), panics)
 			wantEqual(t, "said", d.has("late"), false)
 			wantEqual(t, "steps", d.kernel.panic.steps[:2], []panicStep{panicIRQOff, panicTrylock})
-		}},
+		},
+	},
 	{at: "panic", says: "verbose, bust_spinlocks, the message, the stack", test: func(t *testing.T) {
 		wantEqual(t, "steps", profileOf(onARM310).panic.steps[2:6],
 			[]panicStep{panicVerbose, panicBust, panicMessage, panicDumpStack})
@@ -128,7 +130,8 @@ var claimsOfARMKexec = []claim{
 			"crash_setup_regs", "crash_save_vmcoreinfo", "machine_crash_shutdown", "machine_kexec",
 		})
 	}},
-	{at: "crash_save_vmcoreinfo", says: "the time goes into the note whose address a file of sysfs has",
+	{
+		at: "crash_save_vmcoreinfo", says: "the time goes into the note whose address a file of sysfs has",
 		test: func(t *testing.T) {
 			s, _ := integratorBoard(t)
 			addr, _, _ := strings.Cut(s.Vmcoreinfo(), " ")
@@ -137,8 +140,10 @@ var claimsOfARMKexec = []claim{
 			if note := textAt(s.Memory(), at, 200); !ok || !strings.Contains(note, "CRASHTIME=1795293386\n") {
 				t.Errorf("at %s: %q", addr, note)
 			}
-		}},
-	{at: "machine_crash_shutdown", says: "the registers go into a note of the CPU, and interrupts are masked",
+		},
+	},
+	{
+		at: "machine_crash_shutdown", says: "the registers go into a note of the CPU, and interrupts are masked",
 		test: func(t *testing.T) {
 			d := crashed(t, cpus(onARM310, 1), panics)
 			wantEqual(t, "saved", d.Kexec().Saved(0), true)
@@ -148,8 +153,10 @@ var claimsOfARMKexec = []claim{
 			steps := d.shutdown()
 			wantEqual(t, "steps", steps[len(steps)-3:],
 				[]string{"crash_save_cpu", "machine_kexec_mask_interrupts", "pr_info"})
-		}},
-	{at: "machine_crash_shutdown", says: "nothing of other CPUs",
+		},
+	},
+	{
+		at: "machine_crash_shutdown", says: "nothing of other CPUs",
 		but: "they are stopped first, for a second at most", test: func(t *testing.T) {
 			d := crashed(t, cpus(onARM310, 2), panics)
 			wantEqual(t, "steps", d.shutdown()[:2], []string{"local_irq_disable", "machine_crash_nonpanic_core"})
@@ -158,8 +165,10 @@ var claimsOfARMKexec = []claim{
 			d = crashed(t, cfg, stuck(1, true, false), panics)
 			// A second here, one more in smp_send_stop, and panic=1.
 			wantEqual(t, "time", d.end.At-d.end.Since, 3*time.Second)
-		}},
-	{at: "machine_kexec", says: "four words are put behind the code: list, start, machine, parameters",
+		},
+	},
+	{
+		at: "machine_kexec", says: "four words are put behind the code: list, start, machine, parameters",
 		test: func(t *testing.T) {
 			s, im := integratorBoard(t)
 			c := s.Running()
@@ -172,7 +181,8 @@ var claimsOfARMKexec = []claim{
 				words = append(words, w)
 			}
 			wantEqual(t, "start, list, machine, parameters", words, []uint64{0x4008000, 0, 21, 0x4001000})
-		}},
+		},
+	},
 	{at: "machine_kexec", says: "Bye! is said, and soft_restart called", test: func(t *testing.T) {
 		d := crashed(t, cpus(onARM310, 1), panics)
 		wantEqual(t, "last line", d.said[len(d.said)-1], "6 Bye!")
@@ -197,23 +207,27 @@ var claimsOfARMHandover = []claim{
 		_, names := handedOverARM(t)
 		wantEqual(t, "step", names[4], "call_with_stack")
 	}},
-	{at: "__soft_restart", says: "memory mapped to itself, caches flushed, turned off, flushed again",
+	{
+		at: "__soft_restart", says: "memory mapped to itself, caches flushed, turned off, flushed again",
 		test: func(t *testing.T) {
 			c, names := handedOverARM(t)
 			wantEqual(t, "steps", names[5:9],
 				[]string{"setup_mm_for_reboot", "flush_cache_all", "cpu_proc_fin", "flush_cache_all"})
 			wantEqual(t, "caches", c.ICache || c.DCache, false)
-		}},
+		},
+	},
 	{at: "cpu_v7_reset", says: "the MMU is turned off, and Thumb exceptions", test: func(t *testing.T) {
 		c, names := handedOverARM(t)
 		wantEqual(t, "steps", names[9:], []string{"cpu_reset", "relocate_new_kernel"})
 		wantEqual(t, "state", [...]bool{c.MMU, c.Thumb}, [...]bool{false, false})
 	}},
-	{at: "relocate_new_kernel", says: "the image's head is 0",
+	{
+		at: "relocate_new_kernel", says: "the image's head is 0",
 		but: "it is DONE, and 0 when its offset is taken off", test: func(t *testing.T) {
 			_, im := integratorBoard(t)
 			wantEqual(t, "head", im.Head, uint64(kexec.Done))
-		}},
+		},
+	},
 	{at: "relocate_new_kernel", says: "so nothing is moved", test: func(t *testing.T) {
 		s, im := integratorBoard(t)
 		r, err := kexec.Relocate(s.Memory(), kexec.ARM, im, 0)
@@ -233,12 +247,14 @@ var claimsOfARMHandover = []claim{
 		_, r := armList(t, 0x40001, 4, 0x20008)
 		wantEqual(t, "copied", r.Copied, 0)
 	}},
-	{at: "relocate_new_kernel", says: "8 is a source of 1024 words, and the destination moves with them",
+	{
+		at: "relocate_new_kernel", says: "8 is a source of 1024 words, and the destination moves with them",
 		test: func(t *testing.T) {
 			m, r := armList(t, 0x40001, 0x20008, 0x30008, 4)
 			wantEqual(t, "copied", r.Copied, 2)
 			wantEqual(t, "there", textAt(m, 0x40000, 3)+textAt(m, 0x41000, 3), "onetwo")
-		}},
+		},
+	},
 	{at: "relocate_new_kernel", says: "a word with none of them is passed over", test: func(t *testing.T) {
 		_, r := armList(t, 0x40000, 0, 4)
 		wantEqual(t, "words", r.Words, 3)

@@ -96,14 +96,16 @@ var claimsOf419Panic = []claim{
 		d := panicOn419(t, Config{Reboot: RebootConfig{CPUs: 3}})
 		wantEqual(t, "online", d.onlineCPUs(), 1)
 	}},
-	{at: "panic", says: "with post_notifiers crash_smp_send_stop does, so the others are stopped here too",
+	{
+		at: "panic", says: "with post_notifiers crash_smp_send_stop does, so the others are stopped here too",
 		test: func(t *testing.T) {
 			cfg := Config{Cmdline: "panic=1 crash_kexec_post_notifiers", Reboot: RebootConfig{CPUs: 3}}
 			d := panicOn419(t, cfg)
 			wantEqual(t, "stopped", d.cpus[1].stopped && d.cpus[2].stopped, true)
 			wantEqual(t, "saved", d.cpus[1].saved, true)
 			wantEqual(t, "online", d.onlineCPUs(), 3)
-		}},
+		},
+	},
 	{at: "panic", says: "notifiers, then kmsg_dump, then perhaps the crash kernel", test: func(t *testing.T) {
 		cfg := cpus("", 1)
 		cfg.Cmdline = "crash_kexec_post_notifiers"
@@ -126,20 +128,23 @@ var claimsOf419Panic = []claim{
 		i := slices.Index(steps, panicUnblank)
 		wantEqual(t, "steps", steps[i:i+3], []panicStep{panicUnblank, panicFlush, panicDelay})
 	}},
-	{at: "panic", says: "panic_timeout above 0 waits in steps of 100 ms and blinks each 200",
+	{
+		at: "panic", says: "panic_timeout above 0 waits in steps of 100 ms and blinks each 200",
 		test: func(t *testing.T) {
 			d := panicOn419(t, Config{Cmdline: "panic=3"})
 			wantEqual(t, "said", d.heard("0 Rebooting in 3 seconds.."), true)
 			wantEqual(t, "time", d.end.At-d.end.Since, 3*time.Second)
 			wantEqual(t, "blinks", d.Blinks(), 15)
-		}},
+		},
+	},
 	{at: "panic", says: "panic_timeout other than 0 restarts", test: func(t *testing.T) {
 		panicOn419(t, Config{Cmdline: "panic=2"}).wantThen(t, Restarted)
 		d := panicOn419(t, Config{Cmdline: "panic=-1"})
 		d.wantThen(t, Restarted)
 		wantEqual(t, "said", d.has("Rebooting"), false)
 	}},
-	{at: "panic", says: "SPARC and S390 have words and ways of their own",
+	{
+		at: "panic", says: "SPARC and S390 have words and ways of their own",
 		but: "no kernel of the model is one of them", test: func(t *testing.T) {
 			for _, name := range Kernels() {
 				if strings.Contains(name, "sparc") || strings.Contains(name, "s390") {
@@ -147,31 +152,39 @@ var claimsOf419Panic = []claim{
 				}
 			}
 			wantEqual(t, "said", panicOn419(t, Config{Cmdline: "panic=0"}).has("Stop-A"), false)
-		}},
-	{at: "panic", says: "else the last line, interrupts on, and a loop for ever",
+		},
+	},
+	{
+		at: "panic", says: "else the last line, interrupts on, and a loop for ever",
 		but: "the local APIC is off, so nothing answers", test: func(t *testing.T) {
 			d := panicOn419(t, Config{Cmdline: "panic=0"})
 			wantEqual(t, "said", d.heard("0 ---[ end Kernel panic - not syncing: x ]---"), true)
 			d.wantThen(t, Hung)
 			wantEqual(t, "interrupts", d.cpus[0].irqsOff, false)
 			wantEqual(t, "answers", d.Answers().Interrupts, false)
-		}},
+		},
+	},
 }
 
 var claimsOf419Kexec = []claim{
-	{at: "__crash_kexec", says: "the lock is tried, so that nobody replaces the image meanwhile",
+	{
+		at: "__crash_kexec", says: "the lock is tried, so that nobody replaces the image meanwhile",
 		test: func(t *testing.T) {
 			d := panicOn419(t, cpus("", 1), Do(func(m *Machine) { m.kexec().TryLock() }), panics)
 			wantEqual(t, "steps", d.shutdown(), nil)
 			wantEqual(t, "panic goes on", d.has("Kernel Offset"), true)
-		}},
-	{at: "__crash_kexec", says: "without an image the lock is given back and panic() goes on",
+		},
+	},
+	{
+		at: "__crash_kexec", says: "without an image the lock is given back and panic() goes on",
 		test: func(t *testing.T) {
 			d := panicOn419(t, Config{Cmdline: "crashkernel=64M panic=1"})
 			d.wantThen(t, Restarted)
 			wantEqual(t, "lock", d.kexec().TryLock(), true)
-		}},
-	{at: "__crash_kexec", says: "registers, vmcoreinfo, shutdown, machine_kexec, in this order",
+		},
+	},
+	{
+		at: "__crash_kexec", says: "registers, vmcoreinfo, shutdown, machine_kexec, in this order",
 		test: func(t *testing.T) {
 			d := panicOn419(t, cpus("", 1))
 			var order []string
@@ -182,8 +195,10 @@ var claimsOf419Kexec = []claim{
 			wantEqual(t, "order", slices.Compact(order), []string{
 				"crash_setup_regs", "crash_save_vmcoreinfo", "machine_crash_shutdown", "machine_kexec",
 			})
-		}},
-	{at: "machine_crash_shutdown", says: "the architecture's function does it, step by step",
+		},
+	},
+	{
+		at: "machine_crash_shutdown", says: "the architecture's function does it, step by step",
 		test: func(t *testing.T) {
 			wantEqual(t, "steps", panicOn419(t, cpus("", 2)).shutdown(), []string{
 				"local_irq_disable", "crash_smp_send_stop", "cpu_crash_vmclear_loaded_vmcss",
@@ -191,7 +206,8 @@ var claimsOf419Kexec = []claim{
 				"clear_IO_APIC", "lapic_shutdown", "restore_boot_irq_mode", "hpet_disable",
 				"crash_save_cpu",
 			})
-		}},
+		},
+	},
 	{at: "machine_crash_shutdown", says: "the crashing CPU's registers are saved last", test: func(t *testing.T) {
 		d := panicOn419(t, cpus("", 2), stuck(1, true, true), Do(func(m *Machine) {
 			m.raise(m.now+500*time.Millisecond, Do(func(m *Machine) {
@@ -215,13 +231,16 @@ var claimsOf419Kexec = []claim{
 }
 
 var claimsOf419Shootdown = []claim{
-	{at: "kdump_nmi_shootdown_cpus", says: "the crashing CPU's local APIC is off afterwards",
+	{
+		at: "kdump_nmi_shootdown_cpus", says: "the crashing CPU's local APIC is off afterwards",
 		test: func(t *testing.T) {
 			m := New(cpus(on419, 2))
 			m.crashSMPSendStop(m.here(nil))
 			wantEqual(t, "deaf", m.cpus[0].deaf, true)
-		}},
-	{at: "nmi_shootdown_cpus", says: "interrupts off, and a second call warns and returns",
+		},
+	},
+	{
+		at: "nmi_shootdown_cpus", says: "interrupts off, and a second call warns and returns",
 		test: func(t *testing.T) {
 			m := New(cpus(on419, 2))
 			x := m.here(nil)
@@ -231,7 +250,8 @@ var claimsOf419Shootdown = []claim{
 			m.nmiShootdownCPUs(x, func(*cpu) { t.Error("a callback is called") })
 			m.nmiShootdownCPUs(x, nil)
 			wantEqual(t, "warnings", len(m.Log())-before, 1)
-		}},
+		},
+	},
 	{at: "nmi_shootdown_cpus", says: "all online CPUs but this one are counted", test: func(t *testing.T) {
 		cfg := cpus(on419, 4)
 		cfg.Reboot.OfflineCPUs = []int{2}
@@ -240,7 +260,8 @@ var claimsOf419Shootdown = []claim{
 		m.nmiShootdownCPUs(m.here(nil), func(c *cpu) { shot = append(shot, c.id) })
 		wantEqual(t, "shot", shot, []int{1, 3})
 	}},
-	{at: "nmi_shootdown_cpus", says: "the NMI reaches CPUs that have interrupts off, and those in an NMI that look",
+	{
+		at: "nmi_shootdown_cpus", says: "the NMI reaches CPUs that have interrupts off, and those in an NMI that look",
 		test: func(t *testing.T) {
 			m := New(cpus(on419, 4))
 			m.cpus[1].irqsOff = true
@@ -249,8 +270,10 @@ var claimsOf419Shootdown = []claim{
 			wantEqual(t, "saved", [...]bool{m.cpus[1].saved, m.cpus[2].saved, m.cpus[3].saved},
 				[...]bool{true, true, true})
 			wantEqual(t, "time", m.now, 0)
-		}},
-	{at: "nmi_shootdown_cpus", says: "1000 times a millisecond at most, and then it goes on",
+		},
+	},
+	{
+		at: "nmi_shootdown_cpus", says: "1000 times a millisecond at most, and then it goes on",
 		test: func(t *testing.T) {
 			d := panicOn419(t, cpus("", 3), stuck(1, true, true), panics)
 			d.wantThen(t, Kexeced)
@@ -259,7 +282,8 @@ var claimsOf419Shootdown = []claim{
 			if d.has("NMI") || !strings.HasPrefix(last, "4 ") {
 				t.Errorf("something is said of it: %q", d.said)
 			}
-		}},
+		},
+	},
 	{at: "crash_nmi_callback", says: "an NMI on the crashing CPU itself is ignored", test: func(t *testing.T) {
 		m := New(cpus(on419, 2))
 		x := m.here(nil)
@@ -292,11 +316,13 @@ var claimsOf419Shootdown = []claim{
 		m.Kexec().Memory().Read(addr+20+32, b)
 		wantEqual(t, "process", b, []byte{42, 0, 0, 0})
 	}},
-	{at: "kdump_nmi_callback", says: "on 32 bits the stack's registers are put right",
+	{
+		at: "kdump_nmi_callback", says: "on 32 bits the stack's registers are put right",
 		but: "the model's registers mean nothing", test: func(t *testing.T) {
 			d := crashed(t, cpus("linux-2.6.24-i386", 2), panics)
 			wantEqual(t, "saved", d.Kexec().Saved(1), true)
 			_, size := d.Kexec().NoteOf(1)
 			wantEqual(t, "size of a note of 32 bits", size, 176)
-		}},
+		},
+	},
 }

@@ -115,15 +115,19 @@ func (s *State) layOutBzImage(im *Image, f File) syscall.Errno {
 		}
 	}
 	code := []byte("purgatory")
-	purg, e := s.hole(im, hole{size: purgatoryPages * PageSize, align: PageSize, min: minPurgatory,
-		topDown: true})
+	purg, e := s.hole(im, hole{
+		size: purgatoryPages * PageSize, align: PageSize, min: minPurgatory,
+		topDown: true,
+	})
 	if e != 0 {
 		return e
 	}
 	im.add(purg, code, purgatoryPages*PageSize)
 	params := append(make([]byte, bootParamsCmdlineOff), im.Cmdline+"\x00"...)
-	boot, e := s.hole(im, hole{size: uint64(len(params)), align: 16, min: minPurgatory,
-		topDown: true})
+	boot, e := s.hole(im, hole{
+		size: uint64(len(params)), align: 16, min: minPurgatory,
+		topDown: true,
+	})
 	if e != 0 {
 		return e
 	}
@@ -136,8 +140,10 @@ func (s *State) layOutBzImage(im *Image, f File) syscall.Errno {
 	}
 	im.add(at, k[setup:], size)
 	if len(f.Initrd) > 0 {
-		initrd, e := s.hole(im, hole{size: uint64(len(f.Initrd)), align: PageSize,
-			min: minInitrdLoad, topDown: true})
+		initrd, e := s.hole(im, hole{
+			size: uint64(len(f.Initrd)), align: PageSize,
+			min: minInitrdLoad, topDown: true,
+		})
 		if e != 0 {
 			return e
 		}
@@ -183,7 +189,9 @@ func (s *State) layOutImage(im *Image, f File) syscall.Errno {
 	chosen := "bootargs=" + f.Cmdline + "\n"
 	if im.Kind == CrashImage {
 		header := s.Elfcorehdr()
-		at, e := s.hole(im, hole{size: uint64(len(header)), align: 64 << 10, min: after, topDown: true})
+		at, e := s.hole(im, hole{
+			size: uint64(len(header)), align: 64 << 10, min: after, topDown: true,
+		})
 		if e != 0 {
 			return e
 		}

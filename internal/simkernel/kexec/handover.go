@@ -89,7 +89,8 @@ func (s *State) Handover(im *Image, c *CPU, online, limit int) ([]Step, error) {
 		_, err := Relocate(s.cfg.Memory, MIPS, im, limit)
 		c.Regs["pc"] = im.Start
 		return []Step{
-			{Func: "machine_kexec"}, {Func: "local_irq_disable"},
+			{Func: "machine_kexec"},
+			{Func: "local_irq_disable"},
 			{Func: "machine_kexec", Level: levelInfo, Says: "Bye ..."},
 			{Func: "relocate_new_kernel"},
 		}, err
@@ -214,8 +215,12 @@ func (s *State) handoverARM64(im *Image, c *CPU, online, limit int) ([]Step, err
 // register but the stack's at 0; on 32 bits paging is off.
 func (s *State) handoverX86(im *Image, c *CPU, limit int) ([]Step, error) {
 	steps := []Step{
-		{Func: "machine_kexec"}, {Func: "local_irq_disable"}, {Func: "hw_breakpoint_disable"},
-		{Func: "load_segments"}, {Func: "native_idt_invalidate"}, {Func: "native_gdt_invalidate"},
+		{Func: "machine_kexec"},
+		{Func: "local_irq_disable"},
+		{Func: "hw_breakpoint_disable"},
+		{Func: "load_segments"},
+		{Func: "native_idt_invalidate"},
+		{Func: "native_gdt_invalidate"},
 		{Func: "relocate_kernel"},
 	}
 	c.IRQ, c.Tables = false, false

@@ -36,8 +36,8 @@ func (e *Endless) Error() string {
 // The flags are looked at one after the other, and the first that is set decides: a word with none
 // is passed over. The order is the architecture's (relocate_new_kernel in
 // arch/arm/kernel/relocate_kernel.S and its namesakes). A destination moves on by a page with every
-// source, so that consecutive pages need but one. ARM and arm64 take only their own flag's bit off a
-// word, or the whole offset: see address.
+// source, so that consecutive pages need but one. What of a word is no address differs, too: see
+// address.
 func Relocate(mem *Memory, arch Arch, im *Image, words int) (Relocation, error) {
 	f := arch.facts()
 	var r Relocation

@@ -258,11 +258,19 @@ var loadStatements = []statement{
 			{"unaligned end", []Segment{{Mem: c, MemSize: p - 1}}, OnCrash, syscall.EADDRNOTAVAIL},
 			{"around the end", []Segment{{Mem: 1<<64 - p, MemSize: 2 * p}}, 0, syscall.EADDRNOTAVAIL},
 			{"above the limit", []Segment{{Mem: 1 << 46, MemSize: p}}, 0, syscall.EADDRNOTAVAIL},
-			{"alignment before overlap", []Segment{seg(c, "", 2), seg(c, "", 1), {Mem: 1}}, OnCrash,
-				syscall.EADDRNOTAVAIL},
+			{
+				"alignment before overlap",
+				[]Segment{seg(c, "", 2), seg(c, "", 1), {Mem: 1}},
+				OnCrash,
+				syscall.EADDRNOTAVAIL,
+			},
 			{"overlap before region", []Segment{outside, outside}, OnCrash, syscall.EINVAL},
-			{"too much data", []Segment{outside, {Mem: c, MemSize: p, Buf: make([]byte, p+1)}}, OnCrash,
-				syscall.EINVAL},
+			{
+				"too much data",
+				[]Segment{outside, {Mem: c, MemSize: p, Buf: make([]byte, p+1)}},
+				OnCrash,
+				syscall.EINVAL,
+			},
 			{"half of memory", []Segment{{Mem: 1 << 40, MemSize: 513 * mib}}, 0, syscall.EINVAL},
 			{"half of memory together", []Segment{
 				{Mem: 1 << 40, MemSize: 256 * mib}, {Mem: 2 << 40, MemSize: 257 * mib},
@@ -297,8 +305,10 @@ var loadStatements = []statement{
 	}},
 	{"2.10 where kexec_file_load puts what, on x86_64", func(t *testing.T) {
 		s := New(pc())
-		f := File{Kernel: BzImage("kernel text", 0x3400000), Initrd: []byte("070701"),
-			Cmdline: "console=ttyS0 nr_cpus=1"}
+		f := File{
+			Kernel: BzImage("kernel text", 0x3400000), Initrd: []byte("070701"),
+			Cmdline: "console=ttyS0 nr_cpus=1",
+		}
 		wantErrno(t, "load", s.LoadFile(true, f, FileOnCrash), 0)
 		im := s.Image(CrashImage)
 		wantEqual(t, "elfcorehdr", im.Elfcorehdr, crashStart)
@@ -361,8 +371,14 @@ var knobStatements = []statement{
 			v    int
 			want syscall.Errno
 		}{
-			{-1, syscall.EINVAL}, {10, 0}, {10, syscall.EINVAL}, {11, syscall.EINVAL}, {3, 0},
-			{-1, syscall.EINVAL}, {0, 0}, {0, syscall.EINVAL},
+			{-1, syscall.EINVAL},
+			{10, 0},
+			{10, syscall.EINVAL},
+			{11, syscall.EINVAL},
+			{3, 0},
+			{-1, syscall.EINVAL},
+			{0, 0},
+			{0, syscall.EINVAL},
 		} {
 			wantErrno(t, fmt.Sprint(c.v), s.SetLimit(NormalImage, c.v), c.want)
 		}
@@ -952,7 +968,8 @@ var coreStatements = []statement{
 			off  int64
 			want string
 		}{
-			{1, 0x2000010 - 0x1000000, "evidence"}, {2, 0x2000010 - 0x100000, "evidence"},
+			{1, 0x2000010 - 0x1000000, "evidence"},
+			{2, 0x2000010 - 0x100000, "evidence"},
 			{3, 0x38000010 - 0x33000000, "more of it"},
 		} {
 			b := make([]byte, len(c.want))
