@@ -88,6 +88,8 @@ func crashFlags(fs *flag.FlagSet, spec *crash.Spec) {
 	fs.IntVar(&spec.CPUs, "cpus", 1, "the `number` of CPUs")
 	fs.Var((*settings)(&spec.Settings), "set", "a `setting`: NAME=VALUE of a sysctl, a parameter of a "+
 		"module or a word of the\nkernel's command line; may be given several times")
+	fs.BoolVar(&spec.CrashKernel, "crash-kernel", false, "a crash kernel has been loaded (kdump)")
+	fs.BoolVar(&spec.Ramoops, "ramoops", false, "the kernel keeps its log in memory, for the next boot (pstore)")
 	fs.Var((*watchdogs)(&spec.Watchdogs), "watchdog", "a watchdog that a process feeds: "+
 		"`NAME,TIMEOUT[,PRETIMEOUT]`; may be given several times.\nNames: "+
 		strings.Join(simkernel.WatchdogDrivers(), ", "))
@@ -144,7 +146,16 @@ func (t *tool) showCrash(r *crash.Report, o crashOutput) {
 	if v.Ending != crash.Survived {
 		row(w, "back", back(r))
 	}
-	row(w, "evidence", v.List())
+	if len(v.Evidence) == 0 {
+		row(w, "evidence", "none")
+	}
+	for i, e := range v.Evidence {
+		name := ""
+		if i == 0 {
+			name = "evidence"
+		}
+		row(w, name, e.Where+": "+e.What)
+	}
 	w.Flush()
 }
 

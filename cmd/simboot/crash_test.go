@@ -16,7 +16,7 @@ func TestCrashTellsWhatComesOfIt(t *testing.T) {
 		"[    1.000000] Rebooting in 5 seconds..\n\ncause     Kernel panic",
 		"\nended by  restart, 5s after the failure\n",
 		"\nback      the next kernel starts 5s after the failure",
-		"\nevidence  console (")
+		"\nevidence  console: ")
 	status, out, _ = simboot(t, "crash", "panic", "-kernel", "linux-6.1-arm64", "-cpus", "2")
 	wants(t, status, exitOK, out, "ended by  nothing: it hangs until somebody comes\n",
 		"answers   interrupts are taken (ping, the keys of SysRq), and no process runs: CPU 0",

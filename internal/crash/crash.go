@@ -22,6 +22,9 @@ type Spec struct {
 	CPUs int
 	// Settings are sysctls, parameters of modules and words of the kernel's command line.
 	Settings []Setting
+	// CrashKernel says that a kernel has been loaded that is started when this one crashes, and
+	// Ramoops that this one keeps its log in memory.
+	CrashKernel, Ramoops bool
 	// Watchdogs are the machine's.
 	Watchdogs []Watchdog
 	// Cmdline is put on the kernel's command line behind the settings, as it is.
@@ -139,6 +142,9 @@ func prepare(spec Spec) (*play, error) {
 		Mounts:   []simkernel.Mount{{Type: "proc", Target: "/proc"}, {Type: "sysfs", Target: "/sys"}},
 		Programs: make(map[string]simkernel.Program),
 	}
+	if err := p.keep(k, spec); err != nil {
+		return nil, err
+	}
 	f.plan(p)
 	for _, s := range spec.Settings {
 		if err := p.set(k, s); err != nil {
@@ -151,6 +157,28 @@ func prepare(spec Spec) (*play, error) {
 	}
 	p.cfg.Until = p.at + patience + 2*p.longest + p.waits()
 	return p, nil
+}
+
+// ramoops is the module's parameters, as boards and virtual machines are usually given them.
+const ramoops = "mem_address=0x1e000000 mem_size=0x100000 record_size=0x8000 console_size=0x8000 " +
+	"pmsg_size=0 ftrace_size=0"
+
+// keep gives the machine what keeps evidence.
+func (p *play) keep(k *profile, spec Spec) error {
+	if spec.CrashKernel {
+		if k.arch == mips {
+			return fmt.Errorf("%s cannot start a crash kernel", k.name)
+		}
+		p.cfg.Kexec.Crash = &simkernel.NewKernel{Cmdline: "nr_cpus=1"}
+	}
+	if spec.Ramoops {
+		if since := v(3, 5, 0); k.is < since {
+			return fmt.Errorf("%s has no ramoops that others can read: it needs Linux %v or later", k.name, since)
+		}
+		p.cfg.Ramoops = ramoops
+		p.cfg.Mounts = append(p.cfg.Mounts, simkernel.Mount{Type: "pstore", Target: pstorePath})
+	}
+	return nil
 }
 
 // act lets something happen when it is time.

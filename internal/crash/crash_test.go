@@ -172,6 +172,62 @@ func TestChanceDoesNotShortenTimeouts(t *testing.T) {
 	}
 }
 
+// TestEvidence is what each of the ways to keep some leaves.
+func TestEvidence(t *testing.T) {
+	for _, test := range []struct {
+		spec   Spec
+		ending Ending
+		has    []string
+		hasNot []string
+	}{
+		{
+			Spec{Ramoops: true, Settings: set(t, "panic=5")}, Restarted,
+			[]string{"pstore (/sys/fs/pstore/dmesg-ramoops-0: Panic#1 Part1"}, []string{"vmcore"},
+		},
+		{Spec{Ramoops: true}, Hung, nil, []string{"pstore", "vmcore"}},
+		{Spec{CrashKernel: true}, Captured, []string{"vmcore (/proc/vmcore)"}, []string{"pstore"}},
+		{
+			// kmsg_dump comes behind the crash kernel, unless it is told otherwise.
+			Spec{CrashKernel: true, Ramoops: true}, Captured, []string{"vmcore"}, []string{"dmesg-ramoops"},
+		},
+		{
+			Spec{
+				CrashKernel: true, Ramoops: true, Settings: set(t, "crash_kexec_post_notifiers=1"),
+			}, Captured,
+			[]string{"vmcore", "dmesg-ramoops-0: Panic#1"}, nil,
+		},
+		{Spec{CrashKernel: true, Failure: "oops"}, Survived, nil, []string{"vmcore"}},
+		{
+			Spec{CrashKernel: true, Failure: "oops", Settings: set(t, "panic_on_oops=1")}, Captured,
+			[]string{"vmcore"}, nil,
+		},
+		{Spec{CrashKernel: true, Failure: "sysrq-b"}, Restarted, nil, []string{"vmcore"}},
+	} {
+		v := played(t, test.spec).Verdict
+		if v.Ending != test.ending {
+			t.Errorf("%+v:\ngot %+v", test.spec, v)
+		}
+		for _, want := range test.has {
+			if !strings.Contains(v.List(), want) {
+				t.Errorf("%+v: want %q\ngot %s", test.spec, want, v.List())
+			}
+		}
+		for _, no := range test.hasNot {
+			if strings.Contains(v.List(), no) {
+				t.Errorf("%+v: want no %q\ngot %s", test.spec, no, v.List())
+			}
+		}
+	}
+	for want, spec := range map[string]Spec{
+		"linux-3.10-mips-wdt cannot start a crash kernel": {Kernel: "linux-3.10-mips-wdt", CrashKernel: true},
+		"linux-2.6.24-i386 has no ramoops":                {Kernel: "linux-2.6.24-i386", Ramoops: true},
+	} {
+		if _, err := Play(spec); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
 // TestAnswers: after a panic an x86 machine is deaf, and an ARM's takes interrupts; no process runs on
 // either.
 func TestAnswers(t *testing.T) {

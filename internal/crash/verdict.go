@@ -167,10 +167,45 @@ func (p *play) left(next *simkernel.Machine) []Evidence {
 				found = append(found, Evidence{"watchdog", path + " is " + status})
 			}
 		}
+		found = append(found, p.records(k)...)
+		if next.Vmcore() != nil {
+			found = append(found, Evidence{"vmcore", "/proc/vmcore"})
+		}
 		for {
 			k.Next(kernel.Never)
 		}
 	})
+	return found
+}
+
+// pstorePath is where records are shown.
+const pstorePath = "/sys/fs/pstore"
+
+// records are what an earlier boot has left in pstore.
+func (p *play) records(k kernel.Kernel) []Evidence {
+	if p.cfg.Ramoops == "" {
+		return nil
+	}
+	var found []Evidence
+	const most = 64
+	for i := range most {
+		name := fmt.Sprintf("%s/dmesg-ramoops-%d", pstorePath, i)
+		text, err := k.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		// The first line says why and which part: Panic#1 Part1.
+		head, rest, _ := strings.Cut(string(text), "\n")
+		found = append(found, Evidence{
+			"pstore", name + ": " + strings.TrimSpace(head) + ", " + count(strings.Count(rest, "\n"), "line"),
+		})
+	}
+	name := pstorePath + "/console-ramoops-0"
+	if text, err := k.ReadFile(name); err == nil {
+		found = append(found, Evidence{
+			"pstore", name + ": " + count(strings.Count(string(text), "\n"), "line"),
+		})
+	}
 	return found
 }
 
