@@ -53,7 +53,8 @@ func TestOopsAsRecorded(t *testing.T) {
 		"null-write-timer": {loaded, "", []Action{Fail{In: InSoftIRQ, How: NullWrite{Addr: 0x10}}}, none},
 		"oops-limit": {
 			loaded, "sysctl.kernel.oops_limit=1",
-			[]Action{Fail{Kthread: "labkt", How: NullWrite{Addr: 0x20}}}, none,
+			[]Action{Fail{Kthread: "labkt", How: NullWrite{Addr: 0x20}}},
+			none,
 		},
 		"bug": {loading, "", []Action{inserted(BugCall{At: at(48)})}, none},
 		"warn-limit": {loading, "sysctl.kernel.warn_limit=2", []Action{

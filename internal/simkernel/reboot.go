@@ -2,7 +2,6 @@ package simkernel
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -341,8 +340,8 @@ func (m *Machine) leaveReboot(p *process) verdict {
 // warnIRQs is do_exit's word on interrupts that are off (kernel/exit.c).
 func (m *Machine) warnIRQs(p *process) {
 	if m.kernel.warnsIRQs {
-		m.printk(kernel.Warning,
-			"WARNING: CPU: 0 PID: "+strconv.Itoa(int(p.pid))+" at kernel/exit.c do_exit")
+		at := Place{File: "kernel/exit.c", Line: 806, Function: "do_exit"}
+		WarnCall{At: at}.fail(m, m.here(p))
 	}
 }
 

@@ -20,12 +20,12 @@ const (
 	taintSoftLockup   taint = 14
 )
 
-// taintLetters are what stands for a flag that is set, and for one that is not.
-var taintLetters = [...][2]byte{
-	{'P', 'G'}, {'F', ' '}, {'S', ' '}, {'R', ' '}, {'M', ' '}, {'B', ' '}, {'U', ' '}, {'D', ' '},
-	{'A', ' '}, {'W', ' '}, {'C', ' '}, {'I', ' '}, {'O', ' '}, {'E', ' '}, {'L', ' '}, {'K', ' '},
-	{'X', ' '}, {'T', ' '}, {'N', ' '}, {'J', ' '},
-}
+// taintLetters are what stands for the flags that are set. Of the first there is one for not being
+// set, too.
+const (
+	taintLetters = "PFSRMBUDAWCIOELKXTNJ"
+	taintGPL     = 'G'
+)
 
 func (m *Machine) isTainted(t taint) bool { return m.knobNumber("kernel/tainted")&(1<<t) != 0 }
 
@@ -84,10 +84,13 @@ func (m *Machine) printTainted() string {
 	var b strings.Builder
 	b.WriteString("Tainted: ")
 	for i, l := range taintLetters[:m.kernel.taints] {
-		if n&(1<<i) != 0 {
-			b.WriteByte(l[0])
-		} else {
-			b.WriteByte(l[1])
+		switch {
+		case n&(1<<i) != 0:
+			b.WriteRune(l)
+		case i == 0:
+			b.WriteRune(taintGPL)
+		default:
+			b.WriteByte(' ')
 		}
 	}
 	return b.String()
