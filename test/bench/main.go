@@ -121,17 +121,13 @@ func run(ctx context.Context, o options, w io.Writer) (tooMuch bool, err error) 
 		}
 	}
 	for _, row := range table {
-		if row.Verdict != over && row.Verdict != known {
+		if row.Verdict != over {
 			continue
 		}
-		tooMuch = tooMuch || row.Verdict == over
-		fmt.Fprintf(w, "OVER THE LIMIT: %s with %d services: %s, limit %s",
+		tooMuch = true
+		fmt.Fprintf(w, "OVER THE LIMIT: %s with %d services: %s, limit %s\n",
 			strings.TrimSpace(row.Figure), row.Services, row.cell(rebound),
 			number(*row.Limit, row.decimals))
-		if row.Reason != "" {
-			fmt.Fprintf(w, " (known: %s)", row.Reason)
-		}
-		fmt.Fprintln(w)
 	}
 	if failed == nil && o.out != "" {
 		failed = writeJSON(o, results, table, spreads)

@@ -52,9 +52,8 @@ type Verdict string
 
 // The verdicts.
 const (
-	pass  Verdict = "pass"
-	over  Verdict = "over"
-	known Verdict = "over, known" // and there is a reason, which is given each time
+	pass Verdict = "pass"
+	over Verdict = "over"
 )
 
 // A Row is one figure of all contenders.
@@ -64,7 +63,6 @@ type Row struct {
 	Values   map[string]float64 `json:"values"`            // by contender; who has none is absent
 	Limit    *float64           `json:"limit,omitempty"`   // of Rebound's value
 	Verdict  Verdict            `json:"verdict,omitempty"` // empty without a limit
-	Reason   string             `json:"reason,omitempty"`  // why it is known to be over
 
 	decimals int
 }
@@ -135,8 +133,7 @@ func rows(results []Result, services []int) []Row {
 		add(n, "way down, ms", 1, of(n, down)).limitBusyBox()
 		add(n, "  down, per service, ms", 4, more(down))
 		add(n, "PSS of PID 1, kB", 0, of(n, pss))
-		add(n, "  PSS, per service, kB", 3, more(pss)).limitBusyBox().admit(
-			"most of it is what Go's runtime takes for its own books, see docs/performance.md")
+		add(n, "  PSS, per service, kB", 3, more(pss)).limitBusyBox()
 	}
 	return slices.DeleteFunc(table, func(r Row) bool { return len(r.Values) == 0 })
 }
@@ -154,17 +151,9 @@ func (r *Row) limit(most float64) {
 }
 
 // limitBusyBox takes BusyBox's value for the limit.
-func (r *Row) limitBusyBox() *Row {
+func (r *Row) limitBusyBox() {
 	if most, ok := r.Values[busybox]; ok {
 		r.limit(most)
-	}
-	return r
-}
-
-// admit gives the reason why a limit is not kept, if it is not.
-func (r *Row) admit(reason string) {
-	if r.Verdict == over {
-		r.Verdict, r.Reason = known, reason
 	}
 }
 

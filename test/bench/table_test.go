@@ -49,7 +49,7 @@ all services up, ms          -     51.4     63.4
 way down, ms                 -   2000.0     11.0  <= 2000.0  pass
   down, per service, ms      -   0.0000   0.1062
 PSS of PID 1, kB             -     1560     2501
-  PSS, per service, kB       -    1.000    1.010   <= 1.000  over, known
+  PSS, per service, kB       -    1.000    1.010   <= 1.000  over
 `
 	if d := cmp.Diff(strings.TrimPrefix(want, "\n"), b.String()); d != "" {
 		t.Errorf("-want +got\n%s", d)
