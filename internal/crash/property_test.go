@@ -118,7 +118,7 @@ func (l *lot) randomSpec(seed uint64) Spec {
 		panic(err)
 	}
 	// Both work on megabytes, which is not what is counted.
-	const seldom = 64
+	const seldom = 256
 	spec.CrashKernel = rng.IntN(seldom) == 0 && k.arch != mips
 	spec.Ramoops = rng.IntN(seldom) == 0 && k.is >= v(3, 5, 0)
 	for range rng.IntN(5) - 2 {
