@@ -48,7 +48,7 @@ func (w *watchdogs) Set(text string) error {
 type crashOutput struct{ list, explain, json bool }
 
 func (t *tool) crash(args []string) int {
-	fs := t.flags("crash", "FAILURE", crashDoes)
+	fs := t.flags("crash", "FAILURE...", crashDoes)
 	var (
 		spec crash.Spec
 		o    crashOutput
@@ -67,10 +67,11 @@ func (t *tool) crash(args []string) int {
 		return t.wrong("crash: -list lists everything, and %q is too much", words[0])
 	case o.list:
 		return t.listCrashes(o)
-	case len(words) != 1:
-		return t.wrong("crash: expected the name of one failure: `simboot crash -list` names all")
+	case len(words) == 0:
+		return t.wrong("crash: expected the name of a failure: `simboot crash -list` names all")
 	}
-	spec.Failure = words[0]
+	// What has survived one failure may not survive the next, a second later.
+	spec.Failure, spec.Then = words[0], words[1:]
 	r, err := crash.Play(spec)
 	if err != nil {
 		return t.wrong("crash: %v", err)

@@ -52,7 +52,7 @@ func commands() []command {
 		{"run", "-inittab FILE -at TIME ACTION", "tell what would happen on your own machine", nil},
 		{"agree", "DIR|FILE...", "play scenarios in every world, and compare the worlds", (*tool).agree},
 		{"list", "[DIR|FILE...]", "list scenarios, and what each shows", (*tool).list},
-		{"crash", "FAILURE", "tell what a kernel does that fails, and what is left", (*tool).crash},
+		{"crash", "FAILURE...", "tell what a kernel does that fails, and what is left", (*tool).crash},
 		{"new", "[FILE]", "write a scenario to begin with, with comments", (*tool).new},
 		{"bench", "", "measure the simulated machine", (*tool).bench},
 		{"help", "", "print this", nil},

@@ -31,6 +31,9 @@ type Spec struct {
 	Cmdline string
 	// Failure is the name of one of Failures: "panic" if it is empty.
 	Failure string
+	// Then are the names of further ones, each a second after the one before: what has
+	// survived once may not survive the next time.
+	Then []string
 	// Seed draws what chance decides. With 0 there is no chance.
 	Seed uint64
 }
@@ -78,6 +81,9 @@ func Play(spec Spec) (*Report, error) {
 	if len(p.actions) > 0 {
 		m.At(p.at, p.actions...)
 	}
+	for i, actions := range p.later {
+		m.At(p.at+time.Duration(i+1)*time.Second, actions...)
+	}
 	m.EndAt(p.at + patience + 2*p.longest)
 	end := m.Boot(p.pid1)
 	r := &Report{At: p.at}
@@ -100,8 +106,10 @@ type play struct {
 	// says true, it exits.
 	starts []string
 	then   func(kernel.Kernel) bool
-	// actions happen when it is time.
+	// actions happen when it is time, and later those of the further failures, a second after
+	// each other.
 	actions []simkernel.Action
+	later   [][]simkernel.Action
 	// starve says that nobody feeds the watchdogs, and pretimeout that they have one. longest
 	// is the longest of their timeouts.
 	starve, pretimeout bool
@@ -146,6 +154,11 @@ func prepare(spec Spec) (*play, error) {
 		return nil, err
 	}
 	f.plan(p)
+	for _, name := range spec.Then {
+		if err := p.goOn(k, name); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range spec.Settings {
 		if err := p.set(k, s); err != nil {
 			return nil, err
@@ -157,6 +170,26 @@ func prepare(spec Spec) (*play, error) {
 	}
 	p.cfg.Until = p.at + patience + 2*p.longest + p.waits()
 	return p, nil
+}
+
+// goOn puts down a further failure.
+func (p *play) goOn(k *profile, name string) error {
+	f, err := failureNamed(name)
+	if err != nil {
+		return err
+	}
+	if why := f.lacks(k); why != "" {
+		return fmt.Errorf("%s has no failure %q: %s", k.name, f.Name, why)
+	}
+	before, at, then := p.actions, p.at, p.then
+	p.actions, p.then = nil, nil
+	f.plan(p)
+	if p.at != at || p.then != nil || len(p.actions) == 0 {
+		return fmt.Errorf("failure %q: it cannot follow another one", f.Name)
+	}
+	p.later = append(p.later, p.actions)
+	p.actions, p.then = before, then
+	return nil
 }
 
 // ramoops is the module's parameters, as boards and virtual machines are usually given them.

@@ -68,6 +68,51 @@ var failures = []failure{
 	},
 	{
 		Failure: Failure{
+			Name: "panic-softirq", Means: "the kernel calls panic() in a softirq, as a timer's",
+			Caused: "a timer of the first CPU calls it",
+		},
+		plan: func(p *play) {
+			p.act(simkernel.Fail{
+				In: simkernel.InSoftIRQ, How: simkernel.PanicCall{Text: "a driver has called panic()"},
+			})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "emergency-restart", Means: "the kernel restarts the machine at once, and says nothing",
+			Caused: "process victim makes a system call that calls emergency_restart()",
+		},
+		plan: victimFails(simkernel.EmergencyRestart{}),
+	},
+	{
+		Failure: Failure{
+			Name: "oops-read", Means: "the kernel reads by a null pointer, in a system call of a process",
+			Caused: "process victim makes a system call that reads address 0x20",
+		},
+		plan: victimFails(simkernel.BadPointer{Addr: 0x20, Reads: true}),
+	},
+	{
+		Failure: Failure{
+			Name: "oops-irqs-off", Means: "an oops of a process that has interrupts off",
+			Caused: "process victim writes to address 0x20 in a system call, with interrupts off",
+		},
+		plan: func(p *play) {
+			p.start("victim", simkernel.Pause{})
+			p.act(simkernel.Fail{Name: "victim", IRQsOff: true, How: simkernel.NullWrite{Addr: 0x20}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "oops-atomic", Means: "an oops of a process that must not be preempted",
+			Caused: "process victim writes to address 0x20 in a system call, with preemption off",
+		},
+		plan: func(p *play) {
+			p.start("victim", simkernel.Pause{})
+			p.act(simkernel.Fail{Name: "victim", Locks: 1, How: simkernel.NullWrite{Addr: 0x20}})
+		},
+	},
+	{
+		Failure: Failure{
 			Name: "oops", Means: "the kernel uses a null pointer in a system call of a process",
 			Caused: "process victim makes a system call that writes to address 0x20",
 		},
@@ -151,6 +196,29 @@ var failures = []failure{
 	},
 	{
 		Failure: Failure{
+			Name: "bug-irq", Means: "BUG() in a softirq, as a timer's",
+			Caused: "a timer of the first CPU comes to a BUG()",
+		},
+		plan: func(p *play) {
+			p.act(simkernel.Fail{In: simkernel.InSoftIRQ, How: simkernel.BugCall{}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "schedule-atomic", Means: "a task waits while it must not be preempted",
+			Caused: "process victim sleeps in a system call, with preemption off",
+		},
+		since: v(3, 10, 0), plan: victimFails(simkernel.ScheduleAtomic{}),
+	},
+	{
+		Failure: Failure{
+			Name: "stack-canary", Means: "a function of the kernel finds its stack overwritten",
+			Caused: "process victim makes a system call that writes beyond an array of its own",
+		},
+		since: v(4, 19, 0), plan: victimFails(simkernel.StackProtector{}),
+	},
+	{
+		Failure: Failure{
 			Name: "bug-generic", Means: "BUG() of a kernel built without an instruction for it",
 			Caused: "process victim makes a system call that comes to a BUG()",
 		},
@@ -166,6 +234,20 @@ var failures = []failure{
 	},
 	{
 		Failure: Failure{
+			Name: "warn-on", Means: "WARN_ON() in a system call of a process: without a text of its own",
+			Caused: "process victim makes a system call that comes to a WARN_ON()",
+		},
+		plan: victimFails(simkernel.WarnCall{}),
+	},
+	{
+		Failure: Failure{
+			Name: "init-fault", Means: "PID 1 uses memory that it does not have",
+			Caused: "PID 1 gets a SIGSEGV for which it has no handler",
+		},
+		plan: func(p *play) { p.act(simkernel.Fail{PID: 1, How: simkernel.InitFault{}}) },
+	},
+	{
+		Failure: Failure{
 			Name: "init-death", Means: "PID 1 ends", Caused: "PID 1 exits with status 1",
 		},
 		plan: func(p *play) { p.then = func(kernel.Kernel) bool { return true } },
@@ -178,6 +260,16 @@ var failures = []failure{
 		plan: func(p *play) {
 			p.at = 0
 			p.act(simkernel.Fail{How: simkernel.NoInit{}})
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "no-such-init", Means: "init= names a program that is not there",
+			Caused: "init=/bin/missing is on the command line",
+		},
+		plan: func(p *play) {
+			p.at = 0
+			p.act(simkernel.Fail{How: simkernel.NoInit{Init: "/bin/missing"}})
 		},
 	},
 	{

@@ -15,33 +15,54 @@ import (
 type Watchdog struct {
 	// Name is the driver: one of simkernel.WatchdogDrivers.
 	Name string
-	// Timeout is in whole seconds; Pretimeout, too, and then its governor panics. None if it is
-	// zero.
+	// Timeout is in whole seconds; Pretimeout, too. There is none if it is zero.
 	Timeout, Pretimeout time.Duration
+	// Noop says that the pretimeout's governor only tells of it. Else it panics.
+	Noop bool
+	// SoftPanic and SoftNoBoot are softdog's parameters.
+	SoftPanic, SoftNoBoot bool
 }
 
-// ParseWatchdog reads NAME,TIMEOUT or NAME,TIMEOUT,PRETIMEOUT. The times are in seconds, or have a
-// unit.
+// ParseWatchdog reads NAME,TIMEOUT or NAME,TIMEOUT,PRETIMEOUT, and after that words: noop for a governor
+// that only tells of the pretimeout, soft_panic and soft_noboot for softdog. The times are in
+// seconds, or have a unit.
 func ParseWatchdog(text string) (Watchdog, error) {
 	words := strings.Split(text, ",")
-	const least, most = 2, 3
-	if len(words) < least || len(words) > most {
+	const least = 2
+	if len(words) < least {
 		return Watchdog{}, fmt.Errorf("%q: expected NAME,TIMEOUT or NAME,TIMEOUT,PRETIMEOUT", text)
 	}
 	w := Watchdog{Name: words[0]}
-	for i, word := range words[1:] {
+	var times []time.Duration
+	for _, word := range words[1:] {
+		switch word {
+		case "noop":
+			w.Noop = true
+			continue
+		case "soft_panic":
+			w.SoftPanic = true
+			continue
+		case "soft_noboot":
+			w.SoftNoBoot = true
+			continue
+		}
 		d, err := time.ParseDuration(word)
 		if n, e := strconv.ParseUint(word, 10, 31); e == nil {
 			d, err = time.Duration(n)*time.Second, nil
 		}
 		if err != nil {
-			return Watchdog{}, fmt.Errorf("%q: expected a time such as 30 or 30s", word)
+			return Watchdog{}, fmt.Errorf("%q: expected a time such as 30 or 30s, noop, soft_panic or "+
+				"soft_noboot", word)
 		}
-		if i == 0 {
-			w.Timeout = d
-		} else {
-			w.Pretimeout = d
-		}
+		times = append(times, d)
+	}
+	switch len(times) {
+	case 1:
+		w.Timeout = times[0]
+	case 2:
+		w.Timeout, w.Pretimeout = times[0], times[1]
+	default:
+		return Watchdog{}, fmt.Errorf("%q: expected NAME,TIMEOUT or NAME,TIMEOUT,PRETIMEOUT", text)
 	}
 	return w, nil
 }
@@ -54,6 +75,9 @@ func (w *Watchdog) check(k *profile) error {
 	from, to := simkernel.WatchdogTimeouts(w.Name)
 	if to == 0 {
 		to = int(longestWatchdog / time.Second)
+	}
+	if (w.SoftPanic || w.SoftNoBoot) && w.Name != "softdog" {
+		return fmt.Errorf("%s has no soft_panic and no soft_noboot: softdog has", w.Name)
 	}
 	switch seconds := w.Timeout / time.Second; {
 	case w.Timeout%time.Second != 0:
@@ -96,8 +120,8 @@ func (p *play) guard(k *profile, all []Watchdog) error {
 		if p.pretimeout && w.Pretimeout == 0 {
 			return fmt.Errorf("timeout %v of %s: it leaves no room for a pretimeout", w.Timeout, w.Name)
 		}
-		cfg := simkernel.Watchdog{Driver: w.Name}
-		if w.Pretimeout != 0 {
+		cfg := simkernel.Watchdog{Driver: w.Name, Panic: w.SoftPanic, NoBoot: w.SoftNoBoot}
+		if w.Pretimeout != 0 && !w.Noop {
 			cfg.Governor = "panic"
 		}
 		p.cfg.Watchdogs = append(p.cfg.Watchdogs, cfg)

@@ -275,7 +275,10 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 			m.smpSendStop(x)
 		}
 	case panicNotifiers:
-		m.callPanicNotifiers(r)
+		m.rivalPanics(r, s)
+		if !x.over(m) {
+			m.callPanicNotifiers(r)
+		}
 	case panicPrint:
 		m.panicPrint()
 	case panicDump:

@@ -22,7 +22,8 @@ type rival struct {
 }
 
 // rivalPanics lets the rival of a CPU panic, if it has one and this is the place: behind what makes
-// the first CPU the one that goes on, and for a rival on the same CPU in the notifiers.
+// the first CPU the one that goes on, and for a rival on the same CPU before the notifiers, as one of
+// them that comes first.
 func (m *Machine) rivalPanics(r *panicRun, s panicStep) {
 	v := m.dying.rival
 	if v == nil || r.context == &v.context {
