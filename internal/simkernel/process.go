@@ -124,6 +124,7 @@ func (f *signalFlags) set(which signalFlags, on bool) {
 // rare is what few processes need.
 type rare struct {
 	threads     []*process // all that live but the first
+	taker       *process   // of signals that the one asked first did not take (curr_target)
 	stops       int        // threads that are still to stop (group_stop_count)
 	queued      sigqueue
 	queuedOwn   sigqueue

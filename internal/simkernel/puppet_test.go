@@ -188,8 +188,8 @@ func (s *simStage) call(p *process, o order) string {
 		}
 		p.setAction(sig, o.how == "ignore", steps)
 		if sig == syscall.SIGCHLD {
-			p.signal.set(signalNoCldStop, arg(1)&saNoCldStop != 0)
-			p.signal.set(signalNoCldWait, arg(1)&saNoCldWait != 0)
+			p.lead.signal.set(signalNoCldStop, arg(1)&saNoCldStop != 0)
+			p.lead.signal.set(signalNoCldWait, arg(1)&saNoCldWait != 0)
 		}
 		return "0"
 	case "wait":

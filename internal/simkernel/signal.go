@@ -2,6 +2,7 @@ package simkernel
 
 import (
 	"math/bits"
+	"slices"
 	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -147,10 +148,10 @@ func (m *Machine) sigIgnored(t *process, sig kernel.Signal, force bool) bool {
 	return setOf(sig)&harmless != 0
 }
 
-// send sends a signal to the process of p. Forced is what the kernel sends, or somebody outside the
-// PID namespace.
-func (m *Machine) send(p *process, sig kernel.Signal, force bool) {
-	m.sendSignal(p.lead, sig, force, true)
+// send sends a signal to the process of t, of whose threads t is the first to be asked. Forced is
+// what the kernel sends, or somebody outside the PID namespace.
+func (m *Machine) send(t *process, sig kernel.Signal, force bool) {
+	m.sendSignal(t, sig, force, true)
 }
 
 // sendSignal sends a signal to a process, or to one thread of it (kernel/signal.c,
@@ -204,24 +205,43 @@ func (m *Machine) wantsSignal(t *process, sig kernel.Signal) bool {
 	return t == m.current || !t.is(taskSigpending)
 }
 
+// takerOf returns the thread that takes a signal to the process of t, or nil: t itself, or the next
+// in turn that can, beginning with the one that was found so last (kernel/signal.c, complete_signal).
+func (m *Machine) takerOf(t *process, sig kernel.Signal) *process {
+	p := t.lead
+	others := p.others()
+	if m.wantsSignal(t, sig) {
+		return t
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	// The first thread is number 0, also if it has ended.
+	from := slices.Index(others, p.rare.taker) + 1
+	for i := range len(others) + 1 {
+		o := p
+		if n := (from + i) % (len(others) + 1); n > 0 {
+			o = others[n-1]
+		}
+		if m.wantsSignal(o, sig) {
+			p.rare.taker = o
+			return o
+		}
+	}
+	return nil
+}
+
 // completeSignal wakes a thread that takes the signal, or all if it is the end of the process
 // (kernel/signal.c, complete_signal).
 func (m *Machine) completeSignal(t *process, sig kernel.Signal, group bool) {
 	p := t.lead
-	if !m.wantsSignal(t, sig) {
-		if !group {
-			return
-		}
-		found := false
-		for _, o := range p.others() {
-			if m.wantsSignal(o, sig) {
-				t, found = o, true
-				break
-			}
-		}
-		if !found {
-			return // whoever lets it through takes it
-		}
+	if group {
+		t = m.takerOf(t, sig)
+	} else if !m.wantsSignal(t, sig) {
+		t = nil
+	}
+	if t == nil {
+		return // whoever lets it through takes it
 	}
 	if !m.fatal(p, sig) || setOf(sig)&dumping != 0 {
 		m.signalWake(t, sig == syscall.SIGKILL)
@@ -391,7 +411,7 @@ func (m *Machine) sendGroup(g *group, sig kernel.Signal) {
 	}
 }
 
-// mayKill asks whether one process may send another a signal (kernel/signal.c,
+// mayKill asks whether one thread may send another a signal (kernel/signal.c,
 // check_kill_permission). Who is nil is outside of the machine.
 func mayKill(who, p *process, sig kernel.Signal) kernel.Errno {
 	if sig < 0 || sig > lastSignal {
@@ -404,7 +424,7 @@ func mayKill(who, p *process, sig kernel.Signal) kernel.Errno {
 	switch {
 	case c.euid == to.suid, c.euid == to.uid, c.uid == to.suid, c.uid == to.uid:
 	case who.capable(CapKill):
-	case sig == syscall.SIGCONT && who.session == p.session:
+	case sig == syscall.SIGCONT && who.lead.session == p.lead.session:
 	default:
 		return kernel.EPERM
 	}
@@ -436,7 +456,7 @@ func (m *Machine) kill(
 		if p == nil {
 			return kernel.ESRCH
 		}
-		return send(p.lead)
+		return send(p)
 	}
 	if pid == -1 {
 		// Neither PID 1 nor the caller. Zombies and the kernel's threads count, though

@@ -224,6 +224,27 @@ func signalFacts() []fact {
 			"2: unblock 10", "2: came = 10",
 			"2: raise 12", "1 is Z", "1 ends 12", "2 is gone",
 		}},
+		{"7.17 the thread that the number is of comes before the first one", inNamespace, []string{
+			// The first one, in D, would keep the signal from the other, which is there to take it.
+			"0: fork 1 0 17 = 2", "1: thread 2 = 3", "1: fork 3 16384 17 = 4", "1 is D",
+			"0: kill 3 19 = 0", "2 is T",
+			"0: fork 4 0 17 = 5", "4: thread 5 = 6", "4: fork 6 16384 17 = 7", "4 is D",
+			"0: kill 5 19 = 0", "4 has 19", "5 is S",
+		}},
+		{"7.17 whether it is discarded depends on what that thread blocks", inNamespace, []string{
+			"0: fork 1 0 17 = 2", "1: thread 2 = 3", "2: block 28", "1: fork 3 16384 17 = 4", "1 is D",
+			"0: kill 2 28 = 0",
+			"2: action catch 28 0", "2: unblock 28", "2: came =", "2: action default 28 0",
+			"2: block 28", "0: kill 3 28 = 0", "1 has 28",
+		}},
+		{"7.17 who has taken the last one is asked before the others", inNamespace, []string{
+			"0: fork 1 0 17 = 2", "1: block 10", "1: block 12", "1: thread 2 = 3", "2: unblock 12",
+			"1: thread 3 = 4", "3: unblock 10", "3: unblock 12", "1: action catch 10 0",
+			"1: action catch 12 0", "0: kill 2 10", "1: came = 10",
+			"2: fork 4 16384 17 = 5", "2 is D", "0: kill 2 12", "1: came = 12",
+			// Without it the turn is that of the second one, which is in D.
+			"3: endthread", "0: kill 2 12", "1 has 12", "1: came =",
+		}},
 		{"7.18 whom kill(-1) spares", onMachine, []string{
 			"0: fork 1 0 17 = 3", "0: fork 2 0 17 = 4", "1: thread 3 = 5", "1: action catch 10 0",
 			"2: action catch 10 0", "1: kill -1 10 = 0", "1: came =", "2: came = 10",
@@ -251,6 +272,10 @@ func signalFacts() []fact {
 			"0: fork 1 0 17 = 2", "0: fork 2 0 17 = 3", "0: fork 3 0 17 = 4", "1: setuid 7",
 			"2: setuid 7", "3: setuid 8", "1: kill 3 0 = 0", "1: kill 4 0 = -1", "1: kill 1 15 = -1",
 			"0: kill 4 0 = 0", "1: kill 4 18 = 0", "3: setsid = 0", "1: kill 4 18 = -1",
+		}},
+		{"7.23 each thread has a user of its own", inNamespace, []string{
+			"0: fork 1 0 17 = 2", "1: thread 2 = 3", "2: setuid 7", "0: fork 3 0 17 = 4", "3: setuid 7",
+			"3: kill 2 0 = -1", "3: kill 3 0 = 0",
 		}},
 		{"7.24 numbers are the caller's", inNamespace, []string{
 			"0: fork 1 536870912 17 = 2", "1: fork 2 0 17 = 2", "2: kill 3 0 = -3", "2: kill -1 9 = -3",
@@ -290,6 +315,10 @@ func signalFacts() []fact {
 			"0: fork 1 0 17 = 2", "1: action catch 17 2", "1: fork 2 0 17 = 3", "2: exit 0", "2 is gone",
 			"1: came = 17", "1: wait 0 0 4 = -10",
 			"1: action default 17 0", "1: fork 3 0 17 = 4", "3: exit 0", "3 is Z",
+		}},
+		{"7.28 nobody waits: SA_NOCLDWAIT, said by another thread", inNamespace, []string{
+			"0: fork 1 0 17 = 2", "1: thread 2 = 3", "1: fork 3 0 17 = 4", "2: action catch 17 2",
+			"3: exit 0", "3 is gone",
 		}},
 		{"7.29 SA_NOCLDSTOP", inNamespace, []string{
 			"0: fork 1 0 17 = 2", "1: action catch 17 1", "1: fork 2 0 17 = 3", "1: kill 3 19",

@@ -37,6 +37,12 @@ func (m *Machine) startThread(t *process, steps []Step) (*process, kernel.Errno)
 func (m *Machine) releaseThread(t *process) {
 	r := t.lead.rare
 	i := slices.Index(r.threads, t)
+	if r.taker == t {
+		r.taker = nil
+		if i+1 < len(r.threads) {
+			r.taker = r.threads[i+1]
+		}
+	}
 	r.threads = slices.Delete(r.threads, i, i+1)
 	t.state = Zombie // nobody sees it
 	if t.lead == m.init {
