@@ -15,6 +15,8 @@ func exceptions(p profile, v esr.Version, idleWarn Place) profile {
 		p.dump.regs = append(p.dump.regs, l.Text)
 	}
 	p.die = dieARM64(v)
+	// Debian's kernels for arm64 do not preempt themselves.
+	p.exit.uncounted, p.rcu.flavour = true, rcu4.flavour
 	return p
 }
 

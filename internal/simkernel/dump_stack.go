@@ -154,9 +154,6 @@ func (m *Machine) panicPrint() {
 	if bits&panicPrintBlocked != 0 {
 		m.showState(true)
 	}
-	if bits&panicPrintMemory != 0 {
-		m.printk(defaultMessageLevel, "Mem-Info:")
-	}
 }
 
 // panicPrints are the bits of panic_print that the version knows.

@@ -1,10 +1,8 @@
 package simkernel
 
-import "github.com/rebound-init/rebound/internal/kernel"
-
 // emergencySync begins a sync that nobody waits for (fs/sync.c, emergency_sync).
 func (m *Machine) emergencySync() {
 	m.kworker(m.syncAll().and(&ioWait{then: func() {
-		m.printk(kernel.Info, "Emergency Sync complete")
+		m.printk(defaultMessageLevel, "Emergency Sync complete")
 	}}))
 }

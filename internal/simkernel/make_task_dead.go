@@ -13,6 +13,9 @@ type exitProfile struct {
 	// limit says that there is oops_limit, and early that it is asked before whether the task
 	// can be missed at all.
 	limit, early bool
+	// uncounted says that the kernel does not count what keeps a task from being preempted: it
+	// never preempts itself (no CONFIG_PREEMPT_COUNT).
+	uncounted bool
 }
 
 // The versions of what becomes of it [Kernel 3.19 to 3.22].
@@ -43,7 +46,7 @@ func (m *Machine) makeTaskDead(x *context, sig kernel.Signal) {
 	x.irqsOff, x.cpu.irqsOff = false, false
 	t := x.who.task
 	exiting := t != nil && t.is(taskExiting)
-	if x.preempt > 0 && !(p.early && exiting) {
+	if x.preempt > 0 && !p.uncounted && !(p.early && exiting) {
 		m.printk(kernel.Info, fmt.Sprintf("note: %s[%d] exited with preempt_count %d",
 			x.who.comm, x.who.pid, x.preempt))
 		x.preempt = 0

@@ -14,14 +14,17 @@ type rcuProfile struct {
 	flavour string
 	// prefix stands before the lines.
 	prefix string
+	// whole says that the line about its time is one of its own, not the rest of another.
+	whole bool
 	// panics says that there is kernel.panic_on_rcu_stall.
 	panics bool
 }
 
 var (
-	rcu3 = rcuProfile{flavour: "rcu_sched", prefix: "INFO: "}
-	rcu4 = rcuProfile{flavour: "rcu_sched", prefix: "rcu: INFO: ", panics: true}
-	rcu6 = rcuProfile{flavour: "rcu_preempt", prefix: "rcu: INFO: ", panics: true}
+	rcu3   = rcuProfile{flavour: "rcu_sched", prefix: "INFO: "}
+	rcu4   = rcuProfile{flavour: "rcu_sched", prefix: "rcu: INFO: ", panics: true}
+	rcu6   = rcuProfile{flavour: "rcu_preempt", prefix: "rcu: INFO: ", panics: true}
+	rcu612 = rcuProfile{flavour: "rcu_preempt", prefix: "rcu: INFO: ", panics: true, whole: true}
 )
 
 // How long after the first stall the next is looked for, and how long the others leave it to the CPU
@@ -94,13 +97,12 @@ func (s *rcuStall) found(m *Machine, by *cpu) {
 	if by == s.stuck {
 		m.printk(kernel.Error, p.prefix+p.flavour+" self-detected stall on CPU")
 		m.printk(kernel.Error, where)
-		// What continues a line that has ended is a line of no level of its own.
-		m.printk(defaultMessageLevel, fmt.Sprintf("\t(t=%d jiffies g=1 q=1%s)", jiffies, cpus))
+		p.time(m, fmt.Sprintf("\t(t=%d jiffies g=1 q=1%s)", jiffies, cpus))
 		m.showRegs(&context{cpu: by, who: x.who})
 	} else {
 		m.printk(kernel.Error, p.prefix+p.flavour+" detected stalls on CPUs/tasks:")
 		m.printk(kernel.Error, strings.Replace(where, "....", "...0", 1))
-		m.printk(defaultMessageLevel, fmt.Sprintf("\t(detected by %d, t=%d jiffies, g=1, q=1%s)",
+		p.time(m, fmt.Sprintf("\t(detected by %d, t=%d jiffies, g=1, q=1%s)",
 			by.id, jiffies, cpus))
 		m.backtraceOf(x, []string{strconv.Itoa(s.stuck.id)})
 	}
@@ -109,6 +111,16 @@ func (s *rcuStall) found(m *Machine, by *cpu) {
 	if p.panics && m.isSet("kernel/panic_on_rcu_stall") && m.rcuStallPanics() {
 		m.panic(x, "RCU Stall")
 	}
+}
+
+// time says how long it has been. What continues a line that has ended is a line that has no level of
+// its own.
+func (p *rcuProfile) time(m *Machine, text string) {
+	if p.whole {
+		m.printk(kernel.Error, "rcu: "+text)
+		return
+	}
+	m.printk(defaultMessageLevel, text)
 }
 
 // rcuStallPanics counts the stalls that kernel.max_rcu_stall_to_panic still lets pass.

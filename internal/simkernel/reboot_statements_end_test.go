@@ -524,7 +524,7 @@ var orderlyStatements = []statement{
 				wantHow(t, f, PoweredOff)
 				wantEqual(t, name, f.end.At, 5*time.Second)
 				wantSaid(t, f, "4 reboot: Failed to start orderly shutdown: forcing the issue",
-					"6 Emergency Sync complete", "0 reboot: Power down")
+					"4 Emergency Sync complete", "0 reboot: Power down")
 			})
 			c.at = []Action{OrderlyPowerOff{}}
 			c.play(t, func(t *testing.T, f *fate) {

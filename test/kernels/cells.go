@@ -89,6 +89,14 @@ func cells() []Cell {
 	)
 }
 
+// aftermath is what the guest is to do, with a second's wait at the end if there is none yet.
+func (c Cell) aftermath() []string {
+	if len(c.How) == 0 || strings.HasPrefix(c.How[len(c.How)-1], "wait ") {
+		return c.How
+	}
+	return append(c.How[:len(c.How):len(c.How)], "wait 1")
+}
+
 // cellsOf are the cells of one kernel.
 func cellsOf(k Kernel) []Cell {
 	return slices.DeleteFunc(cells(), func(c Cell) bool { return !slices.Contains(c.Kernels, k.Name) })

@@ -122,7 +122,7 @@ func playModel(k Kernel, c Cell) (Outcome, error) {
 // patience is for how long the guest of a cell waits, and a little more.
 func patience(c Cell) time.Duration {
 	wait := time.Second / 2
-	for _, how := range c.How {
+	for _, how := range c.aftermath() {
 		if seconds, ok := strings.CutPrefix(how, "wait "); ok {
 			n, _ := strconv.Atoi(seconds)
 			wait += time.Duration(n) * time.Second

@@ -155,10 +155,6 @@ func (g guests) machine(k Kernel, cpus int) (qemu.Machine, error) {
 			{Path: "capture.cpio", Source: g.capture(k)},
 		},
 	}
-	if k.Arch == "amd64" {
-		// The model's PCs have processors of Intel's, whose machine checks are told otherwise.
-		m.Options = append(m.Options, "-cpu", "qemu64,vendor=GenuineIntel")
-	}
 	if cpus == 1 {
 		m.Options = append(m.Options, icount...)
 	}

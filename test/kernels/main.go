@@ -1,9 +1,9 @@
 // Kernels makes Debian's kernels fail in QEMU in every way of a table, has the model fail the same
 // way, and compares.
 //
-//	kernels [--run REGEXP] [--record] [--table FILE] [--jobs N]
+//	kernels [--run REGEXP] [--record DIR] [--recorded DIR] [--table FILE] [--jobs N]
 //
-// It ends with status 1 if they differ anywhere. `make agree-kernels` brings what it needs.
+// With --recorded it takes the consoles that were kept instead of playing. It ends with status 1 if they differ anywhere. `make agree-kernels` brings what it needs.
 package main
 
 import (
@@ -26,6 +26,7 @@ func main() {
 	flags := pflag.NewFlagSet("kernels", pflag.ContinueOnError)
 	run := flags.String("run", "", "play only what matches this regular expression: KERNEL/CELL")
 	record := flags.String("record", "", "keep the real consoles below this directory")
+	recorded := flags.String("recorded", "", "take consoles that were kept below this directory")
 	table := flags.String("table", "", "write the table into this file")
 	jobs := flags.Int("jobs", 2, "how many machines at a time")
 	err := flags.Parse(os.Args[1:])
@@ -41,7 +42,10 @@ func main() {
 		build, err = filepath.Abs(qemu.BuildDir())
 	}
 	if err == nil {
-		a := agreement{guests: guests{build}, chosen: chosen, record: *record, jobs: *jobs, out: os.Stdout}
+		a := agreement{
+			guests: guests{build}, chosen: chosen, record: *record, jobs: *jobs, out: os.Stdout,
+			recorded: *recorded,
+		}
 		err = a.make(context.Background(), *table)
 	}
 	if err != nil {
@@ -60,9 +64,10 @@ type job struct {
 type agreement struct {
 	guests guests
 	chosen *regexp.Regexp
-	record string // a directory, or empty
 	jobs   int
 	out    io.Writer
+	// record and recorded are directories, or empty.
+	record, recorded string
 
 	mu      sync.Mutex // guards what follows, and out
 	results []Result
@@ -85,6 +90,10 @@ func (a *agreement) make(ctx context.Context, file string) error {
 			continue
 		}
 		total += len(mine)
+		if a.recorded != "" {
+			a.read(mine)
+			continue
+		}
 		if err := a.prepare(ctx, k, mine); err != nil {
 			return err
 		}
@@ -149,6 +158,18 @@ func (a *agreement) play(jobs []job) {
 	}
 	close(queue)
 	wg.Wait()
+}
+
+// read takes the consoles of jobs that were kept.
+func (a *agreement) read(jobs []job) {
+	for _, j := range jobs {
+		rec, err := load(a.recorded, j.kernel, j.cell)
+		if err != nil {
+			a.results = append(a.results, Result{Kernel: j.kernel, Cell: j.cell, Failed: err})
+			continue
+		}
+		a.results = append(a.results, compared(j.kernel, j.cell, rec))
+	}
 }
 
 // one plays a cell on a kernel and on the model.

@@ -71,6 +71,9 @@ var (
 		`rebound_crash|rebound-crash|kauditd|audit|ramoops|pstore|softdog: initialized|` +
 		`softdog: +soft_reboot_cmd|oom_reaper|i6300ESB timer|i6300esb|watchdog: pretimeout|NET|ACPI): ?`)
 
+	// Processors of AMD's, as QEMU has one, need no tool.
+	mcelog = regexp.MustCompile(`Run the above through 'mcelog --ascii'$`)
+
 	traceStart = regexp.MustCompile(`^Call [Tt]race:`)
 	traceTag   = regexp.MustCompile(`^ *<(/?)(TASK|IRQ|NMI|SOFTIRQ|ENTRY_TRAMPOLINE|#DF|#[A-Z]+)>$`)
 	frame      = regexp.MustCompile(`^ (\? )?(0x)?[\w.]+(\+0x[0-9a-f]+/0x[0-9a-f]+)?( \[\w+\])?( \([A-Z]+\))?$`)
@@ -125,13 +128,20 @@ var rules = []struct {
 	{regexp.MustCompile(`(Kernel stack is corrupted in: ).*`), "${1}#"},
 	{regexp.MustCompile(`(RIP !INEXACT! )\S+.*`), "${1}#"},
 	{regexp.MustCompile(`\b(TSC|ADDR|MISC|RIP|TIME|PROCESSOR|microcode|MCG status)[: ]*[0-9a-fx:]+\S*`), "${1} #"},
-	{regexp.MustCompile(`0x[0-9a-f]{8,}`), "0x#"},
+	// How far the tables go that say where an address is, is by chance: the last four bits.
+	{regexp.MustCompile(`FSC = 0x\w+: level \d translation fault`), "FSC = #: level # translation fault"},
+	{regexp.MustCompile(`^(  ESR = 0x[0-9a-f]{15}|Internal error: Oops: [0-9a-f]{15})[4-7]\b`), "${1}#"},
+	{regexp.MustCompile(`^(  ISV = 0, ISS = 0x[0-9a-f]{7})[4-7]$`), "${1}#"},
+	// As the tables of AMD's and of Intel's processors have it.
+	{regexp.MustCompile(`Processor Context Corrupt`), "Processor context corrupt"},
+	{regexp.MustCompile(`Fatal local machine check`), "Fatal machine check"},
+	{regexp.MustCompile(`0xffff[0-9a-f]{4,}`), "0x#"},
 }
 
 // line is a line made comparable, unless it is dropped.
 func (n *normaliser) line(text string) (string, bool) {
 	text = strings.TrimRight(text, " ")
-	if text == "" || unrelated.MatchString(text) {
+	if text == "" || unrelated.MatchString(text) || mcelog.MatchString(text) {
 		return "", false
 	}
 	if n.inMemory && !memoryEnd.MatchString(text) {
@@ -163,6 +173,13 @@ func (n *normaliser) line(text string) (string, bool) {
 	if m := cpuLine.FindStringSubmatch(text); m != nil {
 		return "CPU: # Comm: " + comm(m[1]) + " " + m[2] + taint(m[3]), true
 	}
+	if names, ok := strings.CutPrefix(text, "Tainted: ["); ok {
+		// 6.12 spells them out, too.
+		if text = spelledTaint("[" + names); text == "" {
+			return "", false
+		}
+		return text, true
+	}
 	for _, r := range rules {
 		text = r.what.ReplaceAllString(text, r.by)
 	}
@@ -189,16 +206,28 @@ func taint(text string) string {
 	if !ok {
 		return text
 	}
-	flags, names, _ := strings.Cut(flags, "  [")
 	kept := ""
 	for _, f := range flags {
 		if !strings.ContainsRune(" OEG", f) {
 			kept += string(f)
 		}
 	}
-	_ = names // 6.12 spells them out, too: the same again
 	if kept == "" {
 		return "Not tainted"
 	}
 	return "Tainted: " + kept
+}
+
+// spelledTaint does the same to flags such as "[W]=WARN, [O]=OOT_MODULE".
+func spelledTaint(flags string) string {
+	var kept []string
+	for f := range strings.SplitSeq(flags, ", ") {
+		if !strings.HasPrefix(f, "[O]") && !strings.HasPrefix(f, "[E]") {
+			kept = append(kept, f)
+		}
+	}
+	if kept == nil {
+		return ""
+	}
+	return "Tainted: " + strings.Join(kept, ", ")
 }

@@ -80,6 +80,14 @@ func TestNormalKeepsWhatIsSaidAndTakesOutWhatIsByChance(t *testing.T) {
 			`<6>sysrq: Trigger a crash`,
 		},
 		{
+			"taints of 6.12",
+			`<4>[    1.0] CPU: 0 UID: 0 PID: 1 Comm: init Tainted: G      D W  OE      6.12.117+deb12-amd64 #1  Debian 6.12.117-1~deb12u1
+<4>[    1.1] Tainted: [D]=DIE, [W]=WARN, [O]=OOT_MODULE, [E]=UNSIGNED_MODULE
+<4>[    1.2] Tainted: [O]=OOT_MODULE, [E]=UNSIGNED_MODULE`,
+			`<4>CPU: # Comm: init Tainted: DW
+<4>Tainted: [D]=DIE, [W]=WARN`,
+		},
+		{
 			"memory, when there is none",
 			`<4>[   1.0] sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
 <4>[   1.1] Mem-Info:
@@ -104,10 +112,10 @@ func TestNormalKeepsWhatIsSaidAndTakesOutWhatIsByChance(t *testing.T) {
 <4>[   1.9]  null_write+0x8/0x20 [rebound_crash]
 <0>[   2.0] Code: d503201f d503233f d2800200 52800021 (b9000001) `,
 			`<1>Unable to handle kernel NULL pointer dereference at virtual address #
-<1>  ESR = 0x#
+<1>  ESR = 0x000000009600004#
 <1>user pgtable: 4k pages, 48-bit VAs, pgdp=#
 <1>[#] pgd=#
-<0>Internal error: Oops: 0000000096000044 [#] SMP
+<0>Internal error: Oops: 000000009600004# [#] SMP
 <4>registers
 <4>Call trace:
 <0>Code: #`,

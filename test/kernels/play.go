@@ -277,7 +277,7 @@ func (s session) failure(p plan, c Cell) (ended string, from []string, err error
 		})
 		return ended, all[max(begin, 0):end], err
 	}
-	how, button := c.How, ""
+	how, button := c.aftermath(), ""
 	if strings.HasPrefix(how[0], "!") {
 		button, how = how[0][1:], how[1:]
 	}
