@@ -71,6 +71,7 @@ func (m *Machine) dumpStackInfo(x *context) {
 	m.printk(defaultMessageLevel, "CPU: "+strconv.Itoa(x.cpu.id)+" "+uid+"PID: "+
 		strconv.Itoa(int(x.who.pid))+" Comm: "+x.who.comm+" "+m.kdumpLoaded()+m.printTainted()+" "+
 		m.kernel.release+" "+firstWord(m.kernel.version))
+	m.spellTaints()
 	if d.machine != "" {
 		m.printk(defaultMessageLevel, "Hardware name: "+d.machine)
 	}

@@ -120,7 +120,11 @@ func (m *Machine) dumpMemory(x *context) {
 		return
 	}
 	m.printk(kernel.Info, "Tasks state (memory values in pages):")
-	m.printk(kernel.Info, "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents "+
+	kinds := ""
+	if m.kernel.dump.uid {
+		kinds = "rss_anon rss_file rss_shmem "
+	}
+	m.printk(kernel.Info, "[  pid  ]   uid  tgid total_vm      rss "+kinds+"pgtables_bytes swapents "+
 		"oom_score_adj name")
 	for p := m.all.first; p != nil; p = p.nextAll {
 		if p != m.init && !p.is(taskKthread) && p.state != Zombie {

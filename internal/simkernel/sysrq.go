@@ -209,7 +209,7 @@ func (m *Machine) handleSysrq(x *context, key byte) {
 		m.showState(key == 'w')
 	case 'u':
 		m.kworker(m.emergencyRemount().and(&ioWait{then: func() {
-			m.printk(kernel.Info, "Emergency Remount complete")
+			m.printk(defaultMessageLevel, "Emergency Remount complete")
 		}}))
 	}
 }

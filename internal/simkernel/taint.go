@@ -75,6 +75,29 @@ func (m *Machine) writeTainted(value string) kernel.Errno {
 	return 0
 }
 
+// taintNames are what 6.12 spells the flags out as (kernel/panic.c, taint_flags).
+var taintNames = [...]string{
+	"PROPRIETARY_MODULE", "FORCED_MODULE", "CPU_OUT_OF_SPEC", "FORCED_RMMOD", "MACHINE_CHECK",
+	"BAD_PAGE", "USER", "DIE", "OVERRIDDEN_ACPI_TABLE", "WARN", "CRAP", "FIRMWARE_WORKAROUND",
+	"OOT_MODULE", "UNSIGNED_MODULE", "SOFTLOCKUP", "LIVEPATCH", "AUX", "RANDSTRUCT", "TEST", "FWCTL",
+}
+
+// spellTaints is the line that 6.12 has behind the one with the letters, if there are any
+// (lib/dump_stack.c, print_tainted_verbose).
+func (m *Machine) spellTaints() {
+	n := m.knobNumber("kernel/tainted")
+	if !m.kernel.dump.uid || n == 0 {
+		return
+	}
+	var set []string
+	for i, l := range taintLetters[:m.kernel.taints] {
+		if n&(1<<i) != 0 {
+			set = append(set, "["+string(l)+"]="+taintNames[i])
+		}
+	}
+	m.printk(defaultMessageLevel, "Tainted: "+strings.Join(set, ", "))
+}
+
 // printTainted is what a kernel says of its taint (kernel/panic.c, print_tainted).
 func (m *Machine) printTainted() string {
 	n := m.knobNumber("kernel/tainted")
