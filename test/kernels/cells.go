@@ -159,7 +159,7 @@ func panicCells() []Cell {
 		},
 		{
 			Name: "notifier-panic", Kernels: everywhere, Failure: "double-panic",
-			Settings: with("panic=-1"), How: []string{"crash notifier-panic"}, Quiet: 60,
+			Settings: with("panic=-1"), How: []string{"crash notifier-panic"}, Quiet: 20,
 		},
 		{
 			Name: "emergency-restart", Kernels: first, Failure: "emergency-restart",

@@ -316,7 +316,7 @@ static void self_irqs_off(void)
 	spin_irqs_off(NULL);
 }
 
-/* The callback of a notifier of panic that panics itself, once, and behind the kernel's own. */
+/* The callback of a notifier of panic that panics itself, once, and before the kernel's own. */
 static int panic_again(struct notifier_block *nb, unsigned long action, void *data)
 {
 	static bool done;
@@ -328,7 +328,7 @@ static int panic_again(struct notifier_block *nb, unsigned long action, void *da
 	return NOTIFY_DONE;
 }
 
-static struct notifier_block again = { .notifier_call = panic_again, .priority = -1 };
+static struct notifier_block again = { .notifier_call = panic_again, .priority = 10 };
 
 static void notifier_panic(void)
 {
