@@ -70,7 +70,7 @@ func TestCrashLists(t *testing.T) {
 func TestCrashSaysWhatIsWrong(t *testing.T) {
 	for want, args := range map[string][]string{
 		`simboot: crash: unknown failure "painc": did you mean "panic"?`:                        {"painc"},
-		"simboot: crash: expected the name of a failure: `simboot crash -list` names all":     nil,
+		"simboot: crash: expected the name of a failure: `simboot crash -list` names all":       nil,
 		`simboot: crash: panic_on_warn=7: expected a number from 0 to 1`:                        {"-set", "panic_on_warn=7", "panic"},
 		`simboot: crash: invalid value "panic" for flag -set: "panic": expected NAME=VALUE`:     {"-set", "panic", "panic"},
 		`simboot: crash: unknown kernel "linux-6.2-x86_64": did you mean "linux-6.1-x86_64"?`:   {"-kernel", "linux-6.2-x86_64", "panic"},

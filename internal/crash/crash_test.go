@@ -50,7 +50,9 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"panic", "", 1, nil, Hung, "Kernel panic - not syncing: a driver", never},
 		{
-			"panic", "", 1, []string{"panic=5"}, Restarted,
+			"panic", "", 1,
+			[]string{"panic=5"},
+			Restarted,
 			"Kernel panic - not syncing: a driver", 6 * time.Second,
 		},
 		{"panic", "", 1, []string{"panic=-1"}, Restarted, "Kernel panic", time.Second},
@@ -59,7 +61,9 @@ func TestVerdicts(t *testing.T) {
 		{"sysrq-c", "", 2, nil, Hung, "Kernel panic - not syncing: sysrq triggered crash", never},
 		{"sysrq-b", "", 2, nil, Restarted, "sysrq: Resetting", time.Second},
 		{
-			"init-death", "linux-6.1-arm64", 1, []string{"kernel/panic=1"}, Restarted,
+			"init-death", "linux-6.1-arm64", 1,
+			[]string{"kernel/panic=1"},
+			Restarted,
 			"Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100",
 			2 * time.Second,
 		},
@@ -67,7 +71,9 @@ func TestVerdicts(t *testing.T) {
 		// The loser is deaf, so that the winner needs a second and an NMI to stop it.
 		{"double-panic", "", 2, []string{"panic=1"}, Restarted, "Kernel panic", 3 * time.Second},
 		{
-			"double-panic", "linux-2.6.24-i386", 2, []string{"panic=1"}, Restarted, "Kernel panic",
+			"double-panic", "linux-2.6.24-i386", 2,
+			[]string{"panic=1"},
+			Restarted, "Kernel panic",
 			2 * time.Second,
 		},
 		{
@@ -75,16 +81,22 @@ func TestVerdicts(t *testing.T) {
 			"Kernel panic - not syncing: kernel stack overflow", never,
 		},
 		{
-			"unhandled-exception", "linux-5.10-arm64", 1, []string{"panic=1"}, Restarted,
+			"unhandled-exception", "linux-5.10-arm64", 1,
+			[]string{"panic=1"},
+			Restarted,
 			"Kernel panic - not syncing: bad mode", 2 * time.Second,
 		},
 		{
-			"bad-instruction", "linux-6.1-arm64", 1, []string{"panic=1", "oops=panic"}, Restarted,
+			"bad-instruction", "linux-6.1-arm64", 1,
+			[]string{"panic=1", "oops=panic"},
+			Restarted,
 			"Kernel panic - not syncing: Oops - Undefined instruction: Fatal exception",
 			2 * time.Second,
 		},
 		{
-			"bus-error", "linux-6.1-arm64", 1, []string{"panic=1", "oops=panic"}, Restarted,
+			"bus-error", "linux-6.1-arm64", 1,
+			[]string{"panic=1", "oops=panic"},
+			Restarted,
 			"Kernel panic - not syncing: synchronous external abort: Fatal exception",
 			2 * time.Second,
 		},
@@ -181,8 +193,10 @@ func TestEvidence(t *testing.T) {
 		hasNot []string
 	}{
 		{
-			Spec{Ramoops: true, Settings: set(t, "panic=5")}, Restarted,
-			[]string{"pstore (/sys/fs/pstore/dmesg-ramoops-0: Panic#1 Part1"}, []string{"vmcore"},
+			Spec{Ramoops: true, Settings: set(t, "panic=5")},
+			Restarted,
+			[]string{"pstore (/sys/fs/pstore/dmesg-ramoops-0: Panic#1 Part1"},
+			[]string{"vmcore"},
 		},
 		{Spec{Ramoops: true}, Hung, nil, []string{"pstore", "vmcore"}},
 		{Spec{CrashKernel: true}, Captured, []string{"vmcore (/proc/vmcore)"}, []string{"pstore"}},
@@ -193,13 +207,17 @@ func TestEvidence(t *testing.T) {
 		{
 			Spec{
 				CrashKernel: true, Ramoops: true, Settings: set(t, "crash_kexec_post_notifiers=1"),
-			}, Captured,
-			[]string{"vmcore", "dmesg-ramoops-0: Panic#1"}, nil,
+			},
+			Captured,
+			[]string{"vmcore", "dmesg-ramoops-0: Panic#1"},
+			nil,
 		},
 		{Spec{CrashKernel: true, Failure: "oops"}, Survived, nil, []string{"vmcore"}},
 		{
-			Spec{CrashKernel: true, Failure: "oops", Settings: set(t, "panic_on_oops=1")}, Captured,
-			[]string{"vmcore"}, nil,
+			Spec{CrashKernel: true, Failure: "oops", Settings: set(t, "panic_on_oops=1")},
+			Captured,
+			[]string{"vmcore"},
+			nil,
 		},
 		{Spec{CrashKernel: true, Failure: "sysrq-b"}, Restarted, nil, []string{"vmcore"}},
 	} {

@@ -271,8 +271,10 @@ func TestParseReadsWhatFailsTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []scenario.Deed{
-		scenario.KernelFails{Failure: "oops-irq"}, scenario.CPUStuck{CPU: 1},
-		scenario.CPUStuck{IRQsOff: true}, scenario.WatchdogFires{},
+		scenario.KernelFails{Failure: "oops-irq"},
+		scenario.CPUStuck{CPU: 1},
+		scenario.CPUStuck{IRQsOff: true},
+		scenario.WatchdogFires{},
 	}
 	for i, e := range s.Events {
 		if e.Do != want[i] {

@@ -237,9 +237,12 @@ var noticeStatements = []statement{
 			oom   OutOfMemory
 			want  string
 		}{
-			{1, OutOfMemory{}, wide}, {1, OutOfMemory{Constrained: true}, ""},
-			{2, OutOfMemory{}, compulsory}, {2, OutOfMemory{Constrained: true}, compulsory},
-			{1, OutOfMemory{Sysrq: true}, ""}, {2, OutOfMemory{Sysrq: true}, ""},
+			{1, OutOfMemory{}, wide},
+			{1, OutOfMemory{Constrained: true}, ""},
+			{2, OutOfMemory{}, compulsory},
+			{2, OutOfMemory{Constrained: true}, compulsory},
+			{1, OutOfMemory{Sysrq: true}, ""},
+			{2, OutOfMemory{Sysrq: true}, ""},
 		} {
 			cfg := Config{Until: time.Minute, Cmdline: fmt.Sprintf("sysctl.vm.panic_on_oom=%d", c.value)}
 			onEach(t, sincePanic4, cfg, func(t *testing.T, f failed) {

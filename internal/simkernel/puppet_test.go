@@ -507,8 +507,11 @@ func anyOrder(t *rapid.T, s *simStage, born int, threads bool) order {
 		flags := rapid.SampledFrom([]int{
 			0, 0, 0, 0, unix.CLONE_NEWPID, unix.CLONE_PARENT, unix.CLONE_VFORK,
 		}).Draw(t, "flags")
-		if o.by == 0 && flags == unix.CLONE_VFORK {
-			flags = 0 // it would not take its next line
+		if flags == unix.CLONE_VFORK && (o.by == 0 || threads) {
+			// The stage would not take its next line. And what is pending for a process whose
+			// first thread waits for such a child is noticed by another thread only at some
+			// calls (TIF_SIGPENDING), at others in the model: that is not modelled.
+			flags = 0
 		}
 		exit := rapid.SampledFrom([]int{17, 17, 17, 0, 10}).Draw(t, "exit signal")
 		o.args = []int{born + 1, flags, exit}

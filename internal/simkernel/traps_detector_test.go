@@ -185,8 +185,15 @@ func TestSysrqMask(t *testing.T) {
 		key  byte
 		ok   bool
 	}{
-		{"438", 'b', true}, {"438", 's', true}, {"438", 't', false}, {"438", 'e', false},
-		{"0", 'b', false}, {"1", 'e', true}, {"64", 'e', true}, {"64", 'b', false}, {"2", '7', true},
+		{"438", 'b', true},
+		{"438", 's', true},
+		{"438", 't', false},
+		{"438", 'e', false},
+		{"0", 'b', false},
+		{"1", 'e', true},
+		{"64", 'e', true},
+		{"64", 'b', false},
+		{"2", '7', true},
 		{"4", '7', false},
 	} {
 		_, _, said := dead(t, Config{Cmdline: "sysctl.kernel.sysrq=" + test.mask, Until: time.Minute},

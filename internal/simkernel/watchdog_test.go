@@ -32,111 +32,144 @@ func TestWatchdogs(t *testing.T) {
 		says  string
 	}{
 		{
-			"nothing happens as long as it is fed", Config{Watchdogs: hard},
-			[]Action{keeper(8, 0, time.Second)}, TimedOut, 0, "", 10 * time.Minute, "",
+			"nothing happens as long as it is fed",
+			Config{Watchdogs: hard},
+			[]Action{keeper(8, 0, time.Second)},
+			TimedOut, 0, "", 10 * time.Minute, "",
 		},
 		{
-			"softdog when nobody feeds it", Config{Watchdogs: soft},
-			[]Action{keeper(8, 0, kernel.Never)}, ResetByWatchdog, Restarted, "softdog", 9 * time.Second,
+			"softdog when nobody feeds it",
+			Config{Watchdogs: soft},
+			[]Action{keeper(8, 0, kernel.Never)},
+			ResetByWatchdog, Restarted, "softdog", 9 * time.Second,
 			"softdog: Initiating system reboot",
 		},
 		{
-			"softdog panics", Config{Watchdogs: []Watchdog{{Driver: "softdog", Panic: true}}, Cmdline: "panic=2"},
-			[]Action{keeper(8, 0, kernel.Never)}, Panicked, Restarted, "", 11 * time.Second,
+			"softdog panics",
+			Config{Watchdogs: []Watchdog{{Driver: "softdog", Panic: true}}, Cmdline: "panic=2"},
+			[]Action{keeper(8, 0, kernel.Never)},
+			Panicked, Restarted, "", 11 * time.Second,
 			"softdog: Initiating panic",
 		},
 		{
-			"softdog only says so", Config{Watchdogs: []Watchdog{{Driver: "softdog", NoBoot: true}}},
-			[]Action{keeper(8, 0, kernel.Never)}, Stuck, 0, "", 9 * time.Second,
+			"softdog only says so",
+			Config{Watchdogs: []Watchdog{{Driver: "softdog", NoBoot: true}}},
+			[]Action{keeper(8, 0, kernel.Never)},
+			Stuck, 0, "", 9 * time.Second,
 			"softdog: Triggered - Reboot ignored",
 		},
 		{
-			"softdog asks for a restart", Config{Watchdogs: []Watchdog{{Driver: "softdog", RebootCommand: "loader"}}},
-			[]Action{keeper(8, 0, kernel.Never)}, Restarted, 0, "", 9 * time.Second,
+			"softdog asks for a restart",
+			Config{Watchdogs: []Watchdog{{Driver: "softdog", RebootCommand: "loader"}}},
+			[]Action{keeper(8, 0, kernel.Never)},
+			Restarted, 0, "", 9 * time.Second,
 			"reboot: Restarting system with command 'loader'",
 		},
 		{
-			"softdog does not rescue a panic", Config{Watchdogs: soft},
-			[]Action{keeper(8, 0, time.Second), panics}, Panicked, Hung, "", 10 * time.Second, "",
+			"softdog does not rescue a panic",
+			Config{Watchdogs: soft},
+			[]Action{keeper(8, 0, time.Second), panics},
+			Panicked, Hung, "", 10 * time.Second, "",
 		},
 		{
-			"but on arm64 it does", Config{Watchdogs: soft, Kernel: "linux-6.1-arm64"},
-			[]Action{keeper(8, 0, time.Second), panics}, Panicked, Restarted, "softdog", 17 * time.Second, "",
+			"but on arm64 it does",
+			Config{Watchdogs: soft, Kernel: "linux-6.1-arm64"},
+			[]Action{keeper(8, 0, time.Second), panics},
+			Panicked, Restarted, "softdog", 17 * time.Second, "",
 		},
 		{
-			"hardware rescues a panic", Config{Watchdogs: hard},
-			[]Action{keeper(8, 0, time.Second), panics}, Panicked, ResetByWatchdog, "i6300esb", 17 * time.Second, "",
+			"hardware rescues a panic",
+			Config{Watchdogs: hard},
+			[]Action{keeper(8, 0, time.Second), panics},
+			Panicked, ResetByWatchdog, "i6300esb", 17 * time.Second, "",
 		},
 		{
-			"and before a long panic_timeout is over", Config{Watchdogs: hard, Cmdline: "panic=60"},
-			[]Action{keeper(8, 0, time.Second), panics}, Panicked, ResetByWatchdog, "i6300esb", 17 * time.Second,
+			"and before a long panic_timeout is over",
+			Config{Watchdogs: hard, Cmdline: "panic=60"},
+			[]Action{keeper(8, 0, time.Second), panics},
+			Panicked, ResetByWatchdog, "i6300esb", 17 * time.Second,
 			"Rebooting in 60 seconds..",
 		},
 		{
-			"hardware rescues a machine whose only CPU takes no interrupts", Config{Watchdogs: hard},
+			"hardware rescues a machine whose only CPU takes no interrupts",
+			Config{Watchdogs: hard},
 			[]Action{keeper(8, 0, time.Second), Do(func(m *Machine) {
 				m.At(10*time.Second, Fail{How: StuckCPU{IRQsOff: true}})
 			})},
 			ResetByWatchdog, 0, "i6300esb", 17 * time.Second, "",
 		},
 		{
-			"softdog does not", Config{Watchdogs: soft},
+			"softdog does not",
+			Config{Watchdogs: soft},
 			[]Action{keeper(8, 0, time.Second), Do(func(m *Machine) {
 				m.At(10*time.Second, Fail{How: StuckCPU{IRQsOff: true}})
 			})},
 			Hung, 0, "", 10 * time.Second, "",
 		},
 		{
-			"but one with interrupts", Config{Watchdogs: soft},
+			"but one with interrupts",
+			Config{Watchdogs: soft},
 			[]Action{keeper(8, 0, time.Second), Do(func(m *Machine) {
 				m.At(10*time.Second, Fail{How: StuckCPU{}})
 			})},
 			ResetByWatchdog, Restarted, "softdog", 17 * time.Second, "softdog: Initiating system reboot",
 		},
 		{
-			"another CPU goes on, and feeds", Config{Watchdogs: hard, Reboot: two},
+			"another CPU goes on, and feeds",
+			Config{Watchdogs: hard, Reboot: two},
 			[]Action{keeper(8, 0, time.Second), Do(func(m *Machine) {
 				m.At(10*time.Second, Fail{CPU: 1, How: StuckCPU{IRQsOff: true}})
 			})},
 			TimedOut, 0, "", 10 * time.Minute, "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
 		},
 		{
-			"a keeper that dies does not stop it", Config{Watchdogs: hard},
+			"a keeper that dies does not stop it",
+			Config{Watchdogs: hard},
 			[]Action{keeper(8, 0, time.Second), Do(func(m *Machine) {
 				m.At(10500*time.Millisecond, Signal{Name: "keeper", Signals: []kernel.Signal{syscall.SIGKILL}})
 			})},
 			ResetByWatchdog, 0, "i6300esb", 18500 * time.Millisecond, "watchdog: watchdog0: watchdog did not stop!",
 		},
 		{
-			"pretimeout", Config{Watchdogs: []Watchdog{{Driver: "i6300esb", Governor: "panic"}}, Cmdline: "panic=1"},
-			[]Action{keeper(8, 3, kernel.Never)}, Panicked, Restarted, "", 7 * time.Second, "",
+			"pretimeout",
+			Config{Watchdogs: []Watchdog{{Driver: "i6300esb", Governor: "panic"}}, Cmdline: "panic=1"},
+			[]Action{keeper(8, 3, kernel.Never)},
+			Panicked, Restarted, "", 7 * time.Second, "",
 		},
 		{
-			"pretimeout by noop", Config{Watchdogs: hard},
-			[]Action{keeper(8, 3, kernel.Never)}, ResetByWatchdog, 0, "i6300esb", 9 * time.Second,
+			"pretimeout by noop",
+			Config{Watchdogs: hard},
+			[]Action{keeper(8, 3, kernel.Never)},
+			ResetByWatchdog, 0, "i6300esb", 9 * time.Second,
 			"watchdog: watchdog0: pretimeout event",
 		},
 		{
 			"a board that waits for 16 s at most is fed by the kernel",
 			Config{Watchdogs: []Watchdog{{Driver: "board"}}},
-			[]Action{keeper(60, 0, kernel.Never)}, ResetByWatchdog, 0, "board", 61 * time.Second, "",
+			[]Action{keeper(60, 0, kernel.Never)},
+			ResetByWatchdog, 0, "board", 61 * time.Second, "",
 		},
 		{
-			"until that has died", Config{Watchdogs: []Watchdog{{Driver: "board"}}},
-			[]Action{keeper(60, 0, time.Second), panics}, Panicked, ResetByWatchdog, "board", 25 * time.Second, "",
+			"until that has died",
+			Config{Watchdogs: []Watchdog{{Driver: "board"}}},
+			[]Action{keeper(60, 0, time.Second), panics},
+			Panicked, ResetByWatchdog, "board", 25 * time.Second, "",
 		},
 		{
-			"one that the firmware has started", Config{Watchdogs: []Watchdog{{Driver: "latch", Running: true}}},
+			"one that the firmware has started",
+			Config{Watchdogs: []Watchdog{{Driver: "latch", Running: true}}},
 			nil, TimedOut, 0, "", 10 * time.Minute, "",
 		},
 		{
-			"without handle_boot_enabled", Config{
+			"without handle_boot_enabled",
+			Config{
 				Watchdogs: []Watchdog{{Driver: "latch", Running: true}}, Cmdline: "watchdog.handle_boot_enabled=0",
 			},
 			nil, ResetByWatchdog, 0, "latch", 30 * time.Second, "",
 		},
 		{
-			"with an open_timeout", Config{
+			"with an open_timeout",
+			Config{
 				Watchdogs: []Watchdog{{Driver: "latch", Running: true}}, Cmdline: "watchdog.open_timeout=20",
 			},
 			nil, ResetByWatchdog, 0, "latch", 45 * time.Second, "",

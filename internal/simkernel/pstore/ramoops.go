@@ -201,8 +201,10 @@ func attach(rules Rules, mem []byte, p Params, cpus int) (*Ramoops, []Line, erro
 		p.MemSize = powerOfTwo(p.MemSize)
 	}
 	if p.MemSize <= 0 || p.RecordSize == 0 && p.ConsoleSize == 0 && p.FtraceSize == 0 && p.PmsgSize == 0 {
-		return nil, []Line{{kernErr,
-			"ramoops: The memory size and the record/console size must be non-zero"}}, syscall.EINVAL
+		return nil, []Line{{
+			kernErr,
+			"ramoops: The memory size and the record/console size must be non-zero",
+		}}, syscall.EINVAL
 	}
 	for _, size := range []*int{&p.RecordSize, &p.ConsoleSize, &p.FtraceSize, &p.PmsgSize} {
 		*size = powerOfTwo(*size)

@@ -75,18 +75,36 @@ func TestLayout(t *testing.T) {
 		dumps        []int
 		others       []int // console, pmsg, ftrace...
 	}{
-		{"odd zones are shortened by a byte", 6, 1, 1, params(0x10000, 0x4000),
-			[]int{0, 0x4554, 0x8aa8}, []int{0xcffc, 0xeffc, 0xdffc}},
-		{"6.12 has pmsg before ftrace", 6, 12, 1, params(0x10000, 0x4000),
-			[]int{0, 0x4554, 0x8aa8}, []int{0xcffc, 0xdffc, 0xeffc}},
-		{"one of ftrace for each CPU", 6, 1, 2, params(0x8000, 0x4000),
-			[]int{0}, []int{0x5000, 0x7000, 0x6000, 0x6800}},
-		{"sizes are rounded down", 6, 1, 1, params(0x10000, 0x7fff),
-			[]int{0, 0x4554, 0x8aa8}, []int{0xcffc, 0xeffc, 0xdffc}},
-		{"3.10 leaves the rest unused", 3, 10, 1, params(0x10000, 0x4000),
-			[]int{0, 0x4000, 0x8000}, []int{0xc000, 0xe000, 0xd000}},
-		{"3.10 rounds the memory too", 3, 10, 1, params(0x1ffff, 0x8000),
-			[]int{0}, []int{0x8000, 0xa000, 0x9000}},
+		{
+			"odd zones are shortened by a byte", 6, 1, 1, params(0x10000, 0x4000),
+			[]int{0, 0x4554, 0x8aa8},
+			[]int{0xcffc, 0xeffc, 0xdffc},
+		},
+		{
+			"6.12 has pmsg before ftrace", 6, 12, 1, params(0x10000, 0x4000),
+			[]int{0, 0x4554, 0x8aa8},
+			[]int{0xcffc, 0xdffc, 0xeffc},
+		},
+		{
+			"one of ftrace for each CPU", 6, 1, 2, params(0x8000, 0x4000),
+			[]int{0},
+			[]int{0x5000, 0x7000, 0x6000, 0x6800},
+		},
+		{
+			"sizes are rounded down", 6, 1, 1, params(0x10000, 0x7fff),
+			[]int{0, 0x4554, 0x8aa8},
+			[]int{0xcffc, 0xeffc, 0xdffc},
+		},
+		{
+			"3.10 leaves the rest unused", 3, 10, 1, params(0x10000, 0x4000),
+			[]int{0, 0x4000, 0x8000},
+			[]int{0xc000, 0xe000, 0xd000},
+		},
+		{
+			"3.10 rounds the memory too", 3, 10, 1, params(0x1ffff, 0x8000),
+			[]int{0},
+			[]int{0x8000, 0xa000, 0x9000},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			mem := make([]byte, 0x20000)
@@ -400,10 +418,14 @@ func TestHeaderMakesNoSense(t *testing.T) {
 		spoil func([]byte)
 		line  string
 	}{
-		{"too long", func(mem []byte) { mem[10] = 1 },
-			"ramoops: found existing invalid buffer, size 65735, start 199"},
-		{"start behind the end", func(mem []byte) { mem[5] = 1 },
-			"ramoops: found existing invalid buffer, size 199, start 455"},
+		{
+			"too long", func(mem []byte) { mem[10] = 1 },
+			"ramoops: found existing invalid buffer, size 65735, start 199",
+		},
+		{
+			"start behind the end", func(mem []byte) { mem[5] = 1 },
+			"ramoops: found existing invalid buffer, size 199, start 455",
+		},
 		{"no header", func(mem []byte) { mem[zoneHeader] = '#' }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -491,10 +513,14 @@ func TestOneBackend(t *testing.T) {
 		minor         int
 		loaded, other string
 	}{
-		{1, "pstore: backend 'efi' already loaded: ignoring 'ramoops'",
-			"pstore: ignoring unexpected backend 'ramoops'"},
-		{12, "pstore: backend 'efi_pstore' already in use: ignoring 'ramoops'",
-			"pstore: backend 'erst' already in use: ignoring 'ramoops'"},
+		{
+			1, "pstore: backend 'efi' already loaded: ignoring 'ramoops'",
+			"pstore: ignoring unexpected backend 'ramoops'",
+		},
+		{
+			12, "pstore: backend 'efi_pstore' already in use: ignoring 'ramoops'",
+			"pstore: backend 'erst' already in use: ignoring 'ramoops'",
+		},
 	} {
 		r, p := rules(t, 6, c.minor), params(0x10000, 0)
 		s := New(r, Defaults())

@@ -77,9 +77,9 @@ func (z *zone) initECC(size int) ([]Line, error) {
 	total := (blocks + 1) * size
 	if size < 0 || eccBlock+size > fieldSize || total >= len(z.data) {
 		return []Line{{kernErr, fmt.Sprintf(
-				"ramoops: persistent_ram_init_ecc: invalid ecc_size %d (total %d, buffer size %d)",
-				uint32(size), total, len(z.data))}}, fmt.Errorf(
-				"pstore: %d bytes of parity do not fit into a zone of %d bytes", size, len(z.mem))
+			"ramoops: persistent_ram_init_ecc: invalid ecc_size %d (total %d, buffer size %d)",
+			uint32(size), total, len(z.data))}}, fmt.Errorf(
+			"pstore: %d bytes of parity do not fit into a zone of %d bytes", size, len(z.mem))
 	}
 	end := len(z.data) - total
 	z.parity, z.headerParity = z.data[end:end+blocks*size], z.data[end+blocks*size:]
