@@ -64,7 +64,6 @@ type Cell struct {
 var (
 	everywhere = []string{"6.1-amd64", "6.1-arm64", "6.12-amd64"}
 	x86        = []string{"6.1-amd64", "6.12-amd64"}
-	old        = []string{"6.1-amd64", "6.1-arm64"}
 	first      = []string{"6.1-amd64"}
 )
 
