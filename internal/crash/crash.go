@@ -110,6 +110,7 @@ type play struct {
 	// each other.
 	actions []simkernel.Action
 	later   [][]simkernel.Action
+	thens   []func(kernel.Kernel) bool
 	// starve says that nobody feeds the watchdogs, and pretimeout that they have one. longest
 	// is the longest of their timeouts.
 	starve, pretimeout bool
@@ -184,10 +185,10 @@ func (p *play) goOn(k *profile, name string) error {
 	before, at, then := p.actions, p.at, p.then
 	p.actions, p.then = nil, nil
 	f.plan(p)
-	if p.at != at || p.then != nil || len(p.actions) == 0 {
+	if p.at != at {
 		return fmt.Errorf("failure %q: it cannot follow another one", f.Name)
 	}
-	p.later = append(p.later, p.actions)
+	p.later, p.thens = append(p.later, p.actions), append(p.thens, p.then)
 	p.actions, p.then = before, then
 	return nil
 }
@@ -232,11 +233,12 @@ func (p *play) pid1(k kernel.Kernel) int {
 			_, _ = k.Spawn(&kernel.Command{Paths: []string{path}, Argv: []string{path}})
 		}
 	}
-	if p.then != nil {
-		for k.Now() < p.at {
-			reap(k, p.at)
+	for i, then := range append([]func(kernel.Kernel) bool{p.then}, p.thens...) {
+		at := p.at + time.Duration(i)*time.Second
+		for then != nil && k.Now() < at {
+			reap(k, at)
 		}
-		if p.then(k) {
+		if then != nil && then(k) {
 			return 1
 		}
 	}

@@ -407,16 +407,17 @@ var failures = []failure{
 			Name: "bad-instruction", Means: "the kernel executes what is no instruction",
 			Caused: "process victim makes a system call that does so",
 		},
-		on: []arch{arm64}, why: onlyARM64,
-		plan: victimFails(exception(esr.Unknown, 0, 0)),
+		since: v(4, 19, 0), on: []arch{x86, arm64}, why: onlyNew,
+		plan: byArch(simkernel.BadInstruction{}, exception(esr.Unknown, 0, 0)),
 	},
 	{
 		Failure: Failure{
 			Name: "read-only", Means: "the kernel writes to memory of its own that is read-only",
 			Caused: "process victim makes a system call that does so",
 		},
-		on: []arch{arm64}, why: onlyARM64,
-		plan: victimFails(exception(esr.DAbort, 0x4f, 0xffff800008123450)),
+		since: v(4, 19, 0), on: []arch{x86, arm64}, why: onlyNew,
+		plan: byArch(simkernel.BadPointer{Addr: 0xffffffff81a00000, Present: true},
+			exception(esr.DAbort, 0x4f, 0xffff800008123450)),
 	},
 	{
 		Failure: Failure{
@@ -443,20 +444,35 @@ var failures = []failure{
 		since: v(4, 9, 0),
 		plan:  func(p *play) { p.starve, p.pretimeout = true, true },
 	},
+	sysrq("9", "show everything on the console"),
 	sysrq("b", "restart at once"),
 	sysrq("c", "crash on purpose"),
 	sysrq("e", "SIGTERM to all processes but PID 1"),
 	sysrq("f", "kill somebody as if there were no memory"),
 	sysrq("i", "SIGKILL to all processes but PID 1"),
 	sysrq("o", "power off"),
+	sysrq("r", "take the keyboard back from whoever has it raw"),
 	sysrq("s", "sync in an emergency"),
 	sysrq("u", "remount all read-only in an emergency"),
+	sysrq("x", "a key that no kernel of the model knows"),
 }
 
 const (
+	onlyNew   = "the model has it of 64-bit PCs and arm64"
 	onlyPC    = "only a PC has such NMIs"
 	onlyARM64 = "only arm64 kernels of the model take it as an exception"
 )
+
+// byArch lets a process fail in one way on a PC, and in another on arm64.
+func byArch(onPC, onARM64 simkernel.Failure) func(*play) {
+	return func(p *play) {
+		how := onPC
+		if k, err := kernelNamed(p.cfg.Kernel); err == nil && k.arch == arm64 {
+			how = onARM64
+		}
+		victimFails(how)(p)
+	}
+}
 
 // exception is one of the kernel's own on arm64.
 func exception(c esr.Class, iss uint32, far uint64) simkernel.Exception {

@@ -185,6 +185,19 @@ func TestAgree(t *testing.T) {
 	if ds := scenario.Agree(s, base, either); len(ds) != 0 {
 		t.Errorf("ends that cannot be told apart:\ngot  %v\nwant agreement", ds)
 	}
+	unseen := at(scenario.Halt, "0s a", "0s b", "0s c")
+	for then, want := range map[scenario.Then]int{0: 0, scenario.ThenRestart: 0, scenario.ThenHung: 1} {
+		died := at(scenario.Halt, "0s a", "0s b", "0s c")
+		died.End.Then = scenario.ThenRestart
+		other := unseen
+		if then != 0 {
+			other = at(scenario.Halt, "0s a", "0s b", "0s c")
+			other.End.Then = then
+		}
+		if ds := scenario.Agree(s, died, other); len(ds) != want {
+			t.Errorf("after a death, restart and %v: got %v, want %d", then, ds, want)
+		}
+	}
 	file := at(scenario.Halt, "0s a", "0s b", "0s c")
 	file.Files = map[string]string{"/f": ""}
 	parent := at(scenario.Halt, "0s a", "0s b", "0s c")

@@ -20,8 +20,9 @@ type noInitProfile struct {
 	// other is said of the usual ones that are there and cannot be run.
 	other string
 	none  string
-	// The lines of a root that cannot be mounted (init/do_mounts.c).
-	root []string
+	// The lines of a root that cannot be mounted (init/do_mounts.c), and what file systems the
+	// kernel has for disks, if it tells.
+	root, filesystems []string
 }
 
 // The versions of kernel_init [Kernel 3.29, 3.30].
@@ -53,6 +54,10 @@ var (
 		root: noInit3.root,
 	}
 	noInit5 = noInit4.with(func(p *noInitProfile) { p.runs = "Run {init} as init process" })
+	// All that Debian's kernels have for disks and need no module for.
+	noInit612 = noInit5.with(func(p *noInitProfile) {
+		p.filesystems = []string{"List of all bdev filesystems:", " fuseblk", ""}
+	})
 )
 
 const rootPartitions = "Please append a correct \"root=\" boot option; here are the available partitions:"
@@ -157,6 +162,9 @@ func (f NoRoot) fail(m *Machine, x *context) {
 	}
 	for _, line := range f.Partitions {
 		m.printk(defaultMessageLevel, line)
+	}
+	for _, line := range m.kernel.noInit.filesystems {
+		m.printk(kernel.Error, line)
 	}
 	m.panic(x, "VFS: Unable to mount root fs on %s", f.Device)
 }

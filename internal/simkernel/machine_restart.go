@@ -40,6 +40,12 @@ func (m *Machine) machineRestart() {
 	if k.saysRestart {
 		m.printk(notice, "reboot: machine restart")
 	}
+	if k.arch == archARM || k.arch == archARM64 {
+		m.stopBeforeRestart()
+		if m.ended {
+			return
+		}
+	}
 	if k.restartHandlers {
 		m.doKernelRestart()
 	}
@@ -57,6 +63,20 @@ func (m *Machine) machineRestart() {
 		m.printk(kernel.Warning, rebootFailed)
 		m.reboot.words.Text = rebootFailed
 		m.hang()
+	}
+}
+
+// stopBeforeRestart stops the other CPUs, as ARM's machine_restart does even after a panic: one that
+// does not listen is waited for once more (arch/arm64/kernel/process.c).
+func (m *Machine) stopBeforeRestart() {
+	self := m.dying.owner
+	for i := range m.cpus {
+		if self == nil && m.cpus[i].online {
+			self = &m.cpus[i]
+		}
+	}
+	if self != nil && !self.stopped {
+		m.smpSendStop(&context{cpu: self, who: idleTask(self.id)})
 	}
 }
 

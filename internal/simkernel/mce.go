@@ -1,6 +1,10 @@
 package simkernel
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // MachineCheck is the processor's report that it cannot go on (arch/x86/kernel/cpu/mce/core.c,
 // do_machine_check).
@@ -10,7 +14,8 @@ type MachineCheck struct {
 	Status uint64
 	// Why is the panic's text: "Fatal machine check" if empty.
 	Why string
-	// NoBootlog is mce=nobootlog: then panic_timeout stays as it is.
+	// NoBootlog is what mce=nobootlog on the command line is, and all processors of AMD's before
+	// family 17: then panic_timeout stays as it is.
 	NoBootlog bool
 }
 
@@ -36,7 +41,7 @@ func (f MachineCheck) fail(m *Machine, x *context) {
 	say("PROCESSOR 0:0 TIME 0 SOCKET 0 APIC 0 microcode 0")
 	say("Run the above through 'mcelog --ascii'")
 	say("Machine check: Processor context corrupt")
-	if m.panicTimeout() == 0 && !f.NoBootlog {
+	if m.panicTimeout() == 0 && !f.NoBootlog && !slices.Contains(strings.Fields(m.cfg.Cmdline), "mce=nobootlog") {
 		m.keepKnob("kernel/panic", fmt.Sprint(mcePanicTimeout))
 	}
 	why := f.Why

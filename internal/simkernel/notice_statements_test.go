@@ -484,7 +484,13 @@ var watchdogStatements = []statement{
 		m, w := device("softdog")
 		asks(t, m, w, wdSetPretimeout, 60, kernel.EINVAL)
 		asks(t, m, w, wdSetPretimeout, 59, 0)
-		asks(t, m, w, wdSetTimeoutCmd, 59, 0)
+		m.openWatchdog(w, nil)
+		asks(t, m, w, wdSetPretimeout, 20, 0)
+		before := len(m.hardware)
+		m.feedWatchdog(w)
+		asks(t, m, w, wdSetPretimeout, 30, 0)
+		wantEqual(t, "fed, with a pretimeout", len(m.hardware), before)
+		asks(t, m, w, wdSetTimeoutCmd, 30, 0)
 		wantEqual(t, "pretimeout", asks(t, m, w, wdGetPretimeout, 0, 0), 0)
 	}},
 	{"6.7 what it does not know", func(t *testing.T) {

@@ -10,7 +10,9 @@ import (
 type access struct {
 	addr       uint64
 	read, exec bool
-	at         Place
+	// present says that there is memory, which must not be used so.
+	present bool
+	at      Place
 }
 
 // NullWrite is a write through a null pointer, to a member of what it should point to.
@@ -26,11 +28,13 @@ type BadPointer struct {
 	Addr uint64
 	// Reads says that it is read, and Executes that it is jumped to. Else it is written to.
 	Reads, Executes bool
-	At              Place
+	// Present says that there is memory, which must not be used so.
+	Present bool
+	At      Place
 }
 
 func (f BadPointer) fail(m *Machine, x *context) {
-	m.badAccess(x, access{addr: f.Addr, read: f.Reads, exec: f.Executes, at: f.At})
+	m.badAccess(x, access{addr: f.Addr, read: f.Reads, exec: f.Executes, present: f.Present, at: f.At})
 }
 
 // pageSize is below what a null pointer's members lie.
@@ -69,6 +73,11 @@ func (f *access) null() bool { return f.addr < pageSize }
 // what is written, read or executed as an error code of x86 has it: what is not a write bit or a
 // fetch bit is a read, and no page is there.
 func (f *access) codeX86() uint64 {
+	if f.present {
+		g := *f
+		g.present = false
+		return g.codeX86() | 1
+	}
 	switch {
 	case f.exec:
 		return 0x10
@@ -90,7 +99,8 @@ func faultX86(m *Machine, x *context, f access) fault86 {
 	// Only a fault at an address of the process's own gets as far as having interrupts put on
 	// again: not one of the kernel's half, nor a jump out of the kernel (arch/x86/mm/fault.c,
 	// do_kern_addr_fault and the begin of do_user_addr_fault).
-	if x.in == InTask && (x.who.task == nil || f.exec || f.addr >= kernelHalf) {
+	// Nor one of who must not sleep, for which nothing is looked up (faulthandler_disabled).
+	if x.in == InTask && (x.who.task == nil || x.preempt > 0 || f.exec || f.addr >= kernelHalf) {
 		x.irqsOff = true
 	}
 	d := fault86{
@@ -108,10 +118,14 @@ func faultX86(m *Machine, x *context, f access) fault86 {
 	if f.exec {
 		how = "instruction fetch"
 	}
+	why := "not-present page"
+	if f.present {
+		why = "permissions violation"
+	}
 	d.lines = []saying{
 		{alert, "BUG: " + what + fmt.Sprintf("%016x", f.addr)},
 		{alert, "#PF: supervisor " + how + " in kernel mode"},
-		{alert, fmt.Sprintf("#PF: error_code(0x%04x) - not-present page", d.err)},
+		{alert, fmt.Sprintf("#PF: error_code(0x%04x) - %s", d.err, why)},
 		{info, pageTablesX86},
 	}
 	return d

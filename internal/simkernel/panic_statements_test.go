@@ -365,8 +365,9 @@ var panicStatements = []statement{
 	{"1.26 on arm64", func(t *testing.T) {
 		cfg := Config{Reboot: RebootConfig{CPUs: 3}, Cmdline: "panic=-1"}
 		onEach(t, arm64s, cfg, func(t *testing.T, f failed) {
-			f.wantLines(t, "SMP: stopping secondary CPUs", "SMP: failed to stop secondary CPUs 2")
-			if f.end.At-f.end.Since != time.Second || !f.cpus[2].online || f.cpus[1].online {
+			f.wantLines(t, "SMP: stopping secondary CPUs", "SMP: failed to stop secondary CPUs 0,2")
+			// A second here, and another before the restart.
+			if f.end.At-f.end.Since != 2*time.Second || !f.cpus[2].online || f.cpus[1].online {
 				t.Errorf("got %+v", f.cpus)
 			}
 		}, Fail{CPU: 2, How: StuckCPU{IRQsOff: true}}, panics)

@@ -307,7 +307,7 @@ func linux612(name string, a arch) profile {
 	p := linux6(name, a)
 	p.fallback, p.hung, p.panic.prints = true, hung612, 0xff
 	p.stopsAtPowerOff, p.rcu = true, rcu612
-	p.sysrq = sysrq612
+	p.sysrq, p.noInit = sysrq612, noInit612
 	p.kexecs = p.kexecs.of(6, 12)
 	p.kexecs.exact = true
 	if a == archX86 {

@@ -44,8 +44,13 @@ type InitFault struct{}
 func (InitFault) fail(m *Machine, x *context) {
 	x.who = &occupant{comm: m.init.name(), pid: m.init.pid, task: m.init}
 	if m.kernel.arch == archX86 && !strings.HasPrefix(m.kernel.name, "linux-2.6") {
+		where := ""
+		if m.kernel.sysOff { // 6.1.192 has it from 6.2
+			where = fmt.Sprintf(" likely on CPU %d (core %[1]d, socket 0)", x.cpu.id)
+		}
 		m.printk(emergency, fmt.Sprintf("%s[%d]: segfault at 8 ip 0000000000401000 sp "+
-			"00007ffc00000000 error 6 in %[1]s[400000+1000]", x.who.comm, x.who.pid))
+			"00007ffc00000000 error 6 in %[1]s[400000+1000]", x.who.comm, x.who.pid)+where)
+		m.printk(emergency, "Code: 00 00 00 00 00 00 00 00 <c7> 04 25 08 00 00 00 00 ")
 	}
 	m.attemptedToKillInit(x, kernel.WaitStatus(syscall.SIGSEGV))
 }

@@ -163,8 +163,8 @@ var claimsOfARMKexec = []claim{
 			cfg := cpus(onARM310, 2)
 			cfg.Cmdline = "panic=1"
 			d = crashed(t, cfg, stuck(1, true, false), panics)
-			// A second here, one more in smp_send_stop, and panic=1.
-			wantEqual(t, "time", d.end.At-d.end.Since, 3*time.Second)
+			// A second here, one more in smp_send_stop, panic=1, and one before the restart.
+			wantEqual(t, "time", d.end.At-d.end.Since, 4*time.Second)
 		},
 	},
 	{

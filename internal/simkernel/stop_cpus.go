@@ -17,7 +17,7 @@ type stopProfile struct {
 	// nmi says that those that did not stop get an NMI, and nmiSays what is printed then.
 	nmi     bool
 	nmiSays string
-	// failed is printed with the list of those that still have not.
+	// failed is printed if some still have not, with the list of all that are online.
 	failed string
 	// deafens says that the CPU turns its own interrupt controller off, even if it is alone.
 	deafens bool
@@ -77,7 +77,7 @@ func (m *Machine) smpSendStop(x *context) {
 				}
 			})
 		} else if p.failed != "" {
-			m.printk(kernel.Warning, p.failed+" "+strings.Join(left, ","))
+			m.printk(kernel.Warning, p.failed+" "+m.onlineList())
 		}
 	}
 	if p.deafens && (m.kernel.deafAlone || others > 0) {
@@ -90,4 +90,23 @@ func (m *Machine) leftOnline(self *cpu) []string {
 	var left []string
 	m.others(self, func(c *cpu) { left = append(left, strconv.Itoa(c.id)) })
 	return left
+}
+
+// onlineList are the CPUs that are online as the kernel prints them: 0-2,5.
+func (m *Machine) onlineList() string {
+	var parts []string
+	for i := 0; i < len(m.cpus); i++ {
+		from := i
+		for i < len(m.cpus) && m.cpus[i].online {
+			i++
+		}
+		switch i - from {
+		case 0:
+		case 1:
+			parts = append(parts, strconv.Itoa(from))
+		default:
+			parts = append(parts, strconv.Itoa(from)+"-"+strconv.Itoa(i-1))
+		}
+	}
+	return strings.Join(parts, ",")
 }

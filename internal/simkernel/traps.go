@@ -80,3 +80,13 @@ func (m *Machine) protectionX86(f access) fault86 {
 	}
 	return d
 }
+
+// BadInstruction is the kernel executing what is no instruction. Of a PC's processor it is what BUG()
+// is, but for the place that a BUG() has.
+type BadInstruction struct{ At Place }
+
+func (f BadInstruction) fail(m *Machine, x *context) {
+	if !x.over(m) && m.kernel.arch == archX86 {
+		m.die(x, oops{str: m.kernel.die.bug, err: m.kernel.die.bugErr, at: f.At})
+	}
+}

@@ -441,10 +441,7 @@ func (m *Machine) ioctlWatchdog(w *watchdog, cmd int, value int64) (int64, kerne
 		if value != 0 && value >= int64(w.timeout) || value < 0 {
 			return 0, kernel.EINVAL
 		}
-		w.pre = int(value)
-		if w.active {
-			m.pingWatchdog(w)
-		}
+		w.pre = int(value) // it counts from the next time that it is fed
 		return value, 0
 	case wdGetPretimeout:
 		return int64(w.pre), 0
@@ -546,6 +543,7 @@ func (s Watch) do(m *Machine, p *process) verdict {
 		}
 		if s.Pretimeout != 0 {
 			m.ioctlWatchdog(w, wdSetPretimeout, int64(s.Pretimeout))
+			m.feedWatchdog(w)
 		}
 	} else {
 		m.feedWatchdog(w)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,31 +37,51 @@ func spec(k Kernel, c Cell) (crash.Spec, error) {
 		}
 		s.Settings = append(s.Settings, crash.Setting{Name: knob.Knob, Value: knob.Value})
 	}
+	if k.Arch == "amd64" {
+		// QEMU's processor is one of AMD's of family 15, of which the kernel keeps no log of
+		// machine checks before the boot.
+		s.Cmdline = "mce=nobootlog"
+	}
 	if w := c.Watchdog; w.Name != "" {
 		s.Watchdogs = []crash.Watchdog{{
 			Name: w.Name, Timeout: time.Duration(w.Timeout) * time.Second,
 			Pretimeout: time.Duration(w.Pretimeout) * time.Second,
+			Noop:       w.Governor == "noop", SoftPanic: w.Params == "soft_panic=1",
+			SoftNoBoot: w.Params == "soft_noboot=1",
 		}}
 	}
-	failures := 0
+	if s.CrashKernel = c.CrashKernel; c.Ramoops > 0 {
+		s.Ramoops = true
+		s.Cmdline += fmt.Sprintf(" ramoops.max_reason=%d", c.Ramoops)
+	}
+	var names []string
 	for _, how := range c.How {
 		if verb, way, _ := strings.Cut(how, " "); verb != "wait" && way != "observe" {
-			failures++
+			names = append(names, how)
 		}
 	}
-	switch {
-	case failures > 1:
-		return s, &NoModelError{"it fails but once"}
-	case c.Watchdog.Params != "":
-		return s, &NoModelError{"it has no parameters of softdog: " + c.Watchdog.Params}
-	case c.Watchdog.Governor == "noop":
-		return s, &NoModelError{"it has no governor noop"}
-	case c.CrashKernel:
-		return s, &NoModelError{"it cannot be given a crash kernel"}
-	case c.Ramoops > 0:
-		return s, &NoModelError{"it cannot be given ramoops"}
+	if len(names) < 2 {
+		return s, nil
+	}
+	// The last is the one that the cell is named for.
+	for i, how := range names {
+		name, ok := several[how]
+		switch {
+		case !ok:
+			return s, &NoModelError{"several failures, and no name for " + how}
+		case i == 0:
+			s.Failure = name
+		default:
+			s.Then = append(s.Then, name)
+		}
 	}
 	return s, nil
+}
+
+// several are the model's names for what the guest is told, where it is told more than one thing.
+var several = map[string]string{
+	"crash hard-lockup": "hard-lockup", "crash null-write": "oops", "crash warn": "warn",
+	"sysrq c": "sysrq-c",
 }
 
 // An Outcome is what a cell came to, in a real kernel or in the model, made comparable.
@@ -112,6 +133,12 @@ func playModel(k Kernel, c Cell) (Outcome, error) {
 			o.Left = append(o.Left, "vmcore")
 		case "watchdog":
 			o.Left = append(o.Left, "bootstatus: "+e.What[strings.LastIndex(e.What, " ")+1:])
+		case "pstore":
+			// The real one is asked for the first line of each record of the log.
+			name, what, _ := strings.Cut(path.Base(e.What), ": ")
+			if head, _, _ := strings.Cut(what, ", "); strings.HasPrefix(name, "dmesg-") {
+				o.Left = append(o.Left, name+": "+head)
+			}
 		default:
 			o.Left = append(o.Left, e.What)
 		}

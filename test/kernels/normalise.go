@@ -63,6 +63,7 @@ const registers = "registers"
 type normaliser struct {
 	inTrace  bool // behind "Call Trace:"
 	inMemory bool // behind "Mem-Info:"
+	lockup   bool // behind a soft lockup
 }
 
 var (
@@ -99,6 +100,10 @@ var rules = []struct {
 	{regexp.MustCompile(`^WARNING: CPU: \d+ PID: \d+ at \S+ .*`), "WARNING: CPU: # PID: # at #"},
 	{regexp.MustCompile(`^kernel BUG at .*!$`), "kernel BUG at #!"},
 	{regexp.MustCompile(`\[#\d+\]`), "[#]"},
+	{
+		regexp.MustCompile(`(segfault at )\S+ ip \S+ sp \S+( error \d+ in \w+)\[\S+\](.*on CPU )\d+ \(.*\)`),
+		"${1}#${2}[#]${3}#",
+	},
 	{regexp.MustCompile(`^(note: )\S+\[\d+\]`), "${1}#[#]"},
 	{regexp.MustCompile(`^(INFO: task )\S+:\d+ `), "${1}#:# "},
 	{regexp.MustCompile(`stuck for \d+s! \[.*\]`), "stuck for #s! [#]"},
@@ -148,6 +153,7 @@ func (n *normaliser) line(text string) (string, bool) {
 		return "", false
 	}
 	n.inMemory = false
+	n.lockup = n.lockup || strings.Contains(text, "soft lockup")
 	if n.inTrace {
 		if m := traceTag.FindStringSubmatch(text); m != nil {
 			return "<" + m[1] + m[2] + ">", true
@@ -171,11 +177,11 @@ func (n *normaliser) line(text string) (string, bool) {
 		return registers, true
 	}
 	if m := cpuLine.FindStringSubmatch(text); m != nil {
-		return "CPU: # Comm: " + comm(m[1]) + " " + m[2] + taint(m[3]), true
+		return "CPU: # Comm: " + comm(m[1]) + " " + m[2] + n.taint(m[3]), true
 	}
 	if names, ok := strings.CutPrefix(text, "Tainted: ["); ok {
 		// 6.12 spells them out, too.
-		if text = spelledTaint("[" + names); text == "" {
+		if text = n.spelledTaint("[" + names); text == "" {
 			return "", false
 		}
 		return text, true
@@ -200,15 +206,16 @@ func comm(name string) string {
 	return "#"
 }
 
-// taint leaves out that a module has been loaded that is not the kernel's own.
-func taint(text string) string {
+// taint leaves out that a module has been loaded that is not the kernel's own, and that a busy host has
+// made the machine stand still before what is looked at.
+func (n *normaliser) taint(text string) string {
 	flags, ok := strings.CutPrefix(text, "Tainted: ")
 	if !ok {
 		return text
 	}
 	kept := ""
 	for _, f := range flags {
-		if !strings.ContainsRune(" OEG", f) {
+		if !strings.ContainsRune(" OEG", f) && (f != 'L' || n.lockup) {
 			kept += string(f)
 		}
 	}
@@ -219,10 +226,11 @@ func taint(text string) string {
 }
 
 // spelledTaint does the same to flags such as "[W]=WARN, [O]=OOT_MODULE".
-func spelledTaint(flags string) string {
+func (n *normaliser) spelledTaint(flags string) string {
 	var kept []string
 	for f := range strings.SplitSeq(flags, ", ") {
-		if !strings.HasPrefix(f, "[O]") && !strings.HasPrefix(f, "[E]") {
+		own := strings.HasPrefix(f, "[L]") && !n.lockup
+		if !own && !strings.HasPrefix(f, "[O]") && !strings.HasPrefix(f, "[E]") {
 			kept = append(kept, f)
 		}
 	}
