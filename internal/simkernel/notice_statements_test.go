@@ -597,7 +597,7 @@ var watchdogStatements = []statement{
 	}},
 	{"6.17 the warning before", func(t *testing.T) {
 		bitten(t, Config{}, Watchdog{Driver: "i6300esb"}, ResetByWatchdog, 9*time.Second,
-			keeper(8, 3, kernel.Never)).wantLines(t, "watchdog: watchdog0: pretimeout event")
+			keeper(8, 3, kernel.Never)).wantLines(t, "watchdog0: pretimeout event")
 		bitten(t, Config{Cmdline: "panic=1"}, Watchdog{Driver: "i6300esb", Governor: "panic"}, Restarted,
 			7*time.Second, keeper(8, 3, kernel.Never)).wantPanic(t, "watchdog pretimeout event")
 	}},

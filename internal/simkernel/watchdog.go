@@ -367,7 +367,7 @@ func (m *Machine) watchdogPretimeout(w *watchdog) {
 		m.panic(m.timerContext(), "watchdog pretimeout event")
 		return
 	}
-	m.printk(alert, "watchdog: watchdog"+strconv.Itoa(w.id)+": pretimeout event")
+	m.printk(alert, "watchdog"+strconv.Itoa(w.id)+": pretimeout event")
 }
 
 // timerContext is the interrupt of the first CPU's timer.

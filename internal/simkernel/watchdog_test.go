@@ -141,7 +141,7 @@ func TestWatchdogs(t *testing.T) {
 			Config{Watchdogs: hard},
 			[]Action{keeper(8, 3, kernel.Never)},
 			ResetByWatchdog, 0, "i6300esb", 9 * time.Second,
-			"watchdog: watchdog0: pretimeout event",
+			"watchdog0: pretimeout event",
 		},
 		{
 			"a board that waits for 16 s at most is fed by the kernel",
