@@ -76,10 +76,10 @@ func (z *zone) initECC(size int) ([]Line, error) {
 	blocks := (len(z.data) - size + eccBlock + size - 1) / (eccBlock + size)
 	total := (blocks + 1) * size
 	if size < 0 || eccBlock+size > fieldSize || total >= len(z.data) {
-		return []Line{{kernErr, fmt.Sprintf(
-			"ramoops: persistent_ram_init_ecc: invalid ecc_size %d (total %d, buffer size %d)",
-			uint32(size), total, len(z.data))}}, fmt.Errorf(
-			"pstore: %d bytes of parity do not fit into a zone of %d bytes", size, len(z.mem))
+		said := fmt.Sprintf("ramoops: persistent_ram_init_ecc: invalid ecc_size %d (total %d, buffer size %d)",
+			uint32(size), total, len(z.data))
+		err := fmt.Errorf("pstore: %d bytes of parity do not fit into a zone of %d bytes", size, len(z.mem))
+		return []Line{{kernErr, said}}, err
 	}
 	end := len(z.data) - total
 	z.parity, z.headerParity = z.data[end:end+blocks*size], z.data[end+blocks*size:]
