@@ -51,6 +51,9 @@ type Cell struct {
 	// How is what the guest is to do, one command after the other, and "!" before what QEMU is.
 	How []string
 
+	// Chance are lines that are there or not, by who is first.
+	Chance []string
+
 	// Quiet is how many seconds of silence on the console make the machine a hanging one; if 0, 4.
 	Quiet int
 
@@ -155,6 +158,8 @@ func panicCells() []Cell {
 		{
 			Name: "double-panic", Kernels: everywhere, Failure: "double-panic", CPUs: 2,
 			Settings: with("panic=-1"), How: []string{"crash double-panic"}, Quiet: 60,
+			// A CPU that has panicked, too, may already be offline then.
+			Chance: []string{"<2>SMP: stopping secondary CPUs"},
 		},
 		{
 			Name: "notifier-panic", Kernels: everywhere, Failure: "double-panic",

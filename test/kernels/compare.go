@@ -158,6 +158,14 @@ func patience(c Cell) time.Duration {
 	return wait
 }
 
+// without leaves out the lines that are there or not by chance.
+func (o Outcome) without(chance []string) Outcome {
+	o.Lines = slices.DeleteFunc(slices.Clone(o.Lines), func(line string) bool {
+		return slices.Contains(chance, line)
+	})
+	return o
+}
+
 // differs says where the model's outcome is another than the real one first, or nothing.
 func differs(real, model Outcome) string {
 	for i := range max(len(real.Lines), len(model.Lines)) {

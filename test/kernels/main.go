@@ -206,6 +206,6 @@ func compared(k Kernel, c Cell, rec Recording) Result {
 		r.Unplayed = err.Error()
 		return r
 	}
-	r.Difference = differs(r.Real, model)
+	r.Difference = differs(r.Real.without(c.Chance), model.without(c.Chance))
 	return r
 }

@@ -62,6 +62,7 @@ const registers = "registers"
 // A normaliser knows where in a report it is.
 type normaliser struct {
 	inTrace  bool // behind "Call Trace:"
+	inNMI    bool // behind "<NMI>" there
 	inMemory bool // behind "Mem-Info:"
 	lockup   bool // behind a soft lockup
 }
@@ -156,7 +157,9 @@ func (n *normaliser) line(text string) (string, bool) {
 	n.lockup = n.lockup || strings.Contains(text, "soft lockup")
 	if n.inTrace {
 		if m := traceTag.FindStringSubmatch(text); m != nil {
-			return "<" + m[1] + m[2] + ">", true
+			n.inNMI = n.inNMI || m[2] == "NMI"
+			// What an NMI interrupts may just be an interrupt.
+			return "<" + m[1] + m[2] + ">", m[2] != "IRQ" || !n.inNMI
 		}
 		if frame.MatchString(text) || registerLine.MatchString(text) && !strings.HasPrefix(text, "Code: ") {
 			return "", false
@@ -164,7 +167,7 @@ func (n *normaliser) line(text string) (string, bool) {
 		if strings.HasPrefix(text, "Code: ") && strings.Count(text, " ") > 20 {
 			return "", false // of the program that has called
 		}
-		n.inTrace = false
+		n.inTrace, n.inNMI = false, false
 	}
 	switch {
 	case memoryStart.MatchString(text):

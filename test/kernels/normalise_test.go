@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,5 +198,32 @@ func TestCellsAreNamedOnceAndKnowTheirKernels(t *testing.T) {
 		if n < least {
 			t.Errorf("%s has %d cells, want %d at least", name, n, least)
 		}
+	}
+}
+
+// TestNMIOfAnInterrupt: whether an NMI has come in an interrupt is by chance, and in others it counts.
+func TestNMIOfAnInterrupt(t *testing.T) {
+	lines := func(texts ...string) []Line {
+		var all []Line
+		for _, text := range texts {
+			all = append(all, Line{4, text})
+		}
+		return all
+	}
+	in := normal(lines("Call Trace:", " <NMI>", " </NMI>", " <IRQ>", " </IRQ>", " <TASK>", " </TASK>", "end"))
+	out := normal(lines("Call Trace:", " <NMI>", " </NMI>", " <TASK>", " </TASK>", "end"))
+	if !slices.Equal(in, out) {
+		t.Errorf("in an interrupt %q, else %q", in, out)
+	}
+	if got := normal(lines("Call Trace:", " <IRQ>", " </IRQ>", " <TASK>", " </TASK>")); len(got) != 5 {
+		t.Errorf("without an NMI: got %q", got)
+	}
+}
+
+func TestChance(t *testing.T) {
+	a, b := Outcome{Lines: []string{"x", "perhaps", "y"}}, Outcome{Lines: []string{"x", "y"}}
+	chance := []string{"perhaps"}
+	if differs(a, b) == "" || differs(a.without(chance), b.without(chance)) != "" || len(a.Lines) != 3 {
+		t.Errorf("got %q, %q", differs(a, b), differs(a.without(chance), b.without(chance)))
 	}
 }
