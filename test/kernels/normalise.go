@@ -65,6 +65,7 @@ type normaliser struct {
 	inNMI    bool // behind "<NMI>" there
 	inMemory bool // behind "Mem-Info:"
 	lockup   bool // behind a soft lockup
+	nmi      bool // behind an NMI, which comes to whoever is there
 }
 
 var (
@@ -154,6 +155,7 @@ func (n *normaliser) line(text string) (string, bool) {
 		return "", false
 	}
 	n.inMemory = false
+	n.nmi = n.nmi || strings.HasPrefix(text, "Uhhuh. NMI")
 	n.lockup = n.lockup || strings.Contains(text, "soft lockup")
 	if n.inTrace {
 		if m := traceTag.FindStringSubmatch(text); m != nil {
@@ -180,7 +182,11 @@ func (n *normaliser) line(text string) (string, bool) {
 		return registers, true
 	}
 	if m := cpuLine.FindStringSubmatch(text); m != nil {
-		return "CPU: # Comm: " + comm(m[1]) + " " + m[2] + n.taint(m[3]), true
+		who := comm(m[1])
+		if n.nmi {
+			who = "#"
+		}
+		return "CPU: # Comm: " + who + " " + m[2] + n.taint(m[3]), true
 	}
 	if names, ok := strings.CutPrefix(text, "Tainted: ["); ok {
 		// 6.12 spells them out, too.

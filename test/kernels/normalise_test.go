@@ -220,6 +220,21 @@ func TestNMIOfAnInterrupt(t *testing.T) {
 	}
 }
 
+// TestWhomAnNMIMeets is by chance.
+func TestWhomAnNMIMeets(t *testing.T) {
+	met := func(before, comm string) string {
+		lines := normal([]Line{{0, before}, {4, "CPU: 0 PID: 1 Comm: " + comm + " Not tainted 6.1.0 #1"}})
+		return lines[len(lines)-1]
+	}
+	const nmi = "Uhhuh. NMI received for unknown reason 21 on CPU 0."
+	if a, b := met(nmi, "init"), met(nmi, "swapper/0"); a != b {
+		t.Errorf("got %q and %q", a, b)
+	}
+	if a, b := met("Kernel panic - not syncing: x", "init"), met("Kernel panic - not syncing: x", "swapper/0"); a == b {
+		t.Errorf("without an NMI: got %q twice", a)
+	}
+}
+
 func TestChance(t *testing.T) {
 	a, b := Outcome{Lines: []string{"x", "perhaps", "y"}}, Outcome{Lines: []string{"x", "y"}}
 	chance := []string{"perhaps"}
