@@ -2,6 +2,8 @@ package simkernel
 
 import (
 	"fmt"
+	"strings"
+	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
 )
@@ -66,4 +68,22 @@ func (m *Machine) lastOfInit() *context {
 		x.who = &occupant{comm: x.who.comm, pid: last, task: m.init}
 	}
 	return x
+}
+
+// InitFault is PID 1 using memory of its own that is not there, with no handler for SIGSEGV
+// (arch/x86/mm/fault.c, show_signal_msg; kernel/signal.c, force_sig_fault).
+type InitFault struct{}
+
+func (InitFault) fail(m *Machine, x *context) {
+	x.who = &occupant{comm: m.init.name(), pid: m.init.pid, task: m.init}
+	if m.kernel.arch == archX86 && !strings.HasPrefix(m.kernel.name, "linux-2.6") {
+		where := ""
+		if m.kernel.saysWhere {
+			where = fmt.Sprintf(" likely on CPU %d (core %[1]d, socket 0)", x.cpu.id)
+		}
+		m.printk(emergency, fmt.Sprintf("%s[%d]: segfault at 8 ip 0000000000401000 sp "+
+			"00007ffc00000000 error 6 in %[1]s[400000+1000]", x.who.comm, x.who.pid)+where)
+		m.printk(emergency, "Code: 00 00 00 00 00 00 00 00 <c7> 04 25 08 00 00 00 00 ")
+	}
+	m.attemptedToKillInit(x, kernel.WaitStatus(syscall.SIGSEGV))
 }

@@ -199,3 +199,15 @@ func (m *Machine) emergencyRestartX86() {
 	}
 	m.hang()
 }
+
+// EmergencyRestart is a call of emergency_restart(), by a driver that knows no other way.
+type EmergencyRestart struct{}
+
+func (EmergencyRestart) fail(m *Machine, x *context) {
+	x.cpu.irqsOff = true
+	m.reboot.words = End{Text: "a driver has called emergency_restart()"}
+	m.emergencyRestart()
+	if !m.ended {
+		m.hang()
+	}
+}

@@ -88,6 +88,9 @@ type profile struct {
 	dump   dumpProfile
 	offset *kernelOffset
 	taints int
+	// saysWhere says that a program's segmentation fault is told of with its CPU: from 6.2 on,
+	// and in Debian's 6.1.
+	saysWhere bool
 	// stopsAtPowerOff says that the watchdogs' notifier stops them at a power-off, too.
 	stopsAtPowerOff bool
 	// exceptions is what an arm64 kernel does about them, and idleWarn where it complains of one
@@ -298,7 +301,7 @@ func linux6(name string, a arch) profile {
 	if a == archX86 {
 		p.dump, p.die, p.stack = dump6, die6, stack6
 	}
-	p.sysOff, p.warnsIRQs, p.sysfs, p.protects = true, true, true, true
+	p.sysOff, p.warnsIRQs, p.sysfs, p.protects, p.saysWhere = true, true, true, true, true
 	return p
 }
 
