@@ -161,6 +161,11 @@ simboot: ## build simboot, which boots on a simulated kernel and plays scenarios
 	@echo "build   build/simboot"
 	@CGO_ENABLED=0 go build -o build/simboot ./cmd/simboot
 
+.PHONY: panicctl
+panicctl: ## build panicctl, which tells what a machine does when its kernel dies, into build/
+	@echo "build   build/panicctl"
+	@CGO_ENABLED=0 go build -o build/panicctl ./cmd/panicctl
+
 .PHONY: agree
 agree: deps simboot build/init-amd64 build/init-arm64 ## play every scenario in every world, and compare
 	@build/simboot agree -init build/init-amd64 test/scenarios
@@ -221,7 +226,7 @@ deps: ## get what tests and run need: QEMU, a C compiler; kernels and BusyBox in
 
 .PHONY: clean
 clean: ## remove what was built, but not what was downloaded
-	@rm -rf build/init-* build/boot build/simboot build/*.cpio.gz build/bench*
+	@rm -rf build/init-* build/boot build/simboot build/panicctl build/*.cpio.gz build/bench*
 
 .PHONY: distclean
 distclean: ## remove build/ altogether
