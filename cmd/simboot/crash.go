@@ -86,7 +86,7 @@ func (t *tool) crash(args []string) int {
 // crashFlags are the options that say what machine it is.
 func crashFlags(fs *flag.FlagSet, spec *crash.Spec) {
 	fs.StringVar(&spec.Kernel, "kernel", simkernel.Kernels()[0], "the kernel `profile`")
-	fs.IntVar(&spec.CPUs, "cpus", 1, "the `number` of CPUs")
+	fs.IntVar(&spec.CPUs, "cpus", 0, "the `number` of CPUs: 1, if the failure needs no other to be seen")
 	fs.Var((*settings)(&spec.Settings), "set", "a `setting`: NAME=VALUE of a sysctl, a parameter of a "+
 		"module or a word of the\nkernel's command line; may be given several times")
 	fs.BoolVar(&spec.CrashKernel, "crash-kernel", false, "a crash kernel has been loaded (kdump)")
@@ -195,8 +195,10 @@ func answers(a *simkernel.Answers) string {
 	switch {
 	case a.Processes:
 		what = "processes run, and interrupts are taken"
-	case a.Interrupts:
+	case a.Ping:
 		what = "interrupts are taken (ping, the keys of SysRq), and no process runs"
+	case a.Interrupts:
+		what = "interrupts are taken (the keys of SysRq), but no soft ones (no ping), and no process runs"
 	}
 	if a.Why != "" {
 		what += ": " + a.Why
@@ -207,8 +209,11 @@ func answers(a *simkernel.Answers) string {
 // back is when the next kernel starts.
 func back(r *crash.Report) string {
 	b := r.Verdict.Back
-	if b == crash.Never {
+	switch {
+	case b == crash.Never:
 		return "never by itself"
+	case r.Verdict.Ending == crash.Captured:
+		return "the crash kernel starts " + after(time.Duration(b)-r.At) + ", without any firmware"
 	}
 	return "the next kernel starts " + after(time.Duration(b)-r.At) + ", plus what the firmware takes"
 }

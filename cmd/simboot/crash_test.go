@@ -21,6 +21,20 @@ func TestCrashTellsWhatComesOfIt(t *testing.T) {
 	wants(t, status, exitOK, out, "ended by  nothing: it hangs until somebody comes\n",
 		"answers   interrupts are taken (ping, the keys of SysRq), and no process runs: CPU 0",
 		"back      never by itself\n")
+	// In an interrupt that never ends no soft one runs, and they are who answers a ping.
+	status, out, _ = simboot(t, "crash", "panic-softirq", "-kernel", "linux-2.6.24-i386")
+	wants(t, status, exitOK, out, "answers   interrupts are taken (the keys of SysRq), but no soft ones (no ping)")
+	// What is started without a reset has no firmware before it.
+	status, out, _ = simboot(t, "crash", "-crash-kernel", "panic")
+	wants(t, status, exitOK, out, "back      the crash kernel starts at once, without any firmware\n")
+}
+
+// TestCrashNeedsCPUs: what only another CPU can see is not played on one, unless that is asked for.
+func TestCrashNeedsCPUs(t *testing.T) {
+	status, out, _ := simboot(t, "crash", "rcu-stall")
+	wants(t, status, exitOK, out, "rcu: INFO: rcu_preempt self-detected stall on CPU\n")
+	status, out, _ = simboot(t, "crash", "-cpus", "1", "rcu-stall")
+	wants(t, status, exitOK, out, "evidence  none\n")
 }
 
 func TestCrashExplains(t *testing.T) {
@@ -74,6 +88,7 @@ func TestCrashSaysWhatIsWrong(t *testing.T) {
 		`simboot: crash: panic_on_warn=7: expected a number from 0 to 1`:                        {"-set", "panic_on_warn=7", "panic"},
 		`simboot: crash: invalid value "panic" for flag -set: "panic": expected NAME=VALUE`:     {"-set", "panic", "panic"},
 		`simboot: crash: unknown kernel "linux-6.2-x86_64": did you mean "linux-6.1-x86_64"?`:   {"-kernel", "linux-6.2-x86_64", "panic"},
+		`simboot: crash: unknown kernel "4.19": did you mean "linux-4.19-x86_64"?`:              {"-kernel", "4.19", "panic"},
 		`simboot: crash: -list lists everything, and "panic" is too much`:                       {"-list", "panic"},
 		`simboot: crash: unknown setting "panic_on_opps": did you mean "panic_on_oops"?`:        {"-set", "panic_on_opps=1", "panic"},
 		`simboot: crash: linux-2.6.17-i386 has no setting nokaslr: it needs Linux 3.14 or late`: {"-set", "nokaslr", "-kernel", "linux-2.6.17-i386", "panic"},

@@ -18,7 +18,8 @@ import (
 type Spec struct {
 	// Kernel is the profile: one of simkernel.Kernels.
 	Kernel string
-	// CPUs is how many the machine has: from 1 to MaxCPUs, and 1 if it is zero.
+	// CPUs is how many the machine has: from 1 to MaxCPUs. If it is zero it is as many as the
+	// failure needs to be seen, which is 1 for most.
 	CPUs int
 	// Settings are sysctls, parameters of modules and words of the kernel's command line.
 	Settings []Setting
@@ -125,9 +126,6 @@ func prepare(spec Spec) (*play, error) {
 	if spec.Failure == "" {
 		spec.Failure = "panic"
 	}
-	if spec.CPUs == 0 {
-		spec.CPUs = 1
-	}
 	k, err := kernelNamed(spec.Kernel)
 	if err != nil {
 		return nil, err
@@ -138,6 +136,9 @@ func prepare(spec Spec) (*play, error) {
 	}
 	if why := f.lacks(k); why != "" {
 		return nil, fmt.Errorf("%s has no failure %q: %s", k.name, f.Name, why)
+	}
+	if spec.CPUs == 0 {
+		spec.CPUs = max(f.cpus, 1)
 	}
 	if spec.CPUs < 1 || spec.CPUs > MaxCPUs {
 		return nil, fmt.Errorf("%d CPUs: expected a number from 1 to %d", spec.CPUs, MaxCPUs)

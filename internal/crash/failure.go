@@ -26,6 +26,8 @@ type failure struct {
 	on    []arch
 	// why says what the others lack.
 	why string
+	// cpus is how many CPUs it needs to be seen: 1 if it is zero.
+	cpus int
 	// plan puts down what happens.
 	plan func(p *play)
 }
@@ -317,8 +319,10 @@ var failures = []failure{
 	{
 		Failure: Failure{
 			Name: "rcu-stall", Means: "a CPU does not let RCU go on, and no lockup detector looks",
-			Caused: "as soft-lockup, with kernel.watchdog=0 unless it is set otherwise",
+			Caused: "as soft-lockup, with kernel.watchdog=0 unless it is set otherwise, and with two " +
+				"CPUs if -cpus does not say otherwise: with one nobody is left who could notice",
 		},
+		cpus: 2,
 		plan: func(p *play) {
 			p.first("sysctl.kernel.watchdog=0")
 			victimKeepsCPU(false)(p)

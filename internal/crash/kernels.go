@@ -45,6 +45,16 @@ const (
 func kernelNamed(name string) (*profile, error) {
 	all := simkernel.Kernels()
 	if !slices.Contains(all, name) {
+		// A version or an architecture alone is what comes to mind first.
+		var near []string
+		for _, k := range all {
+			if strings.Contains(k, name) {
+				near = append(near, strconv.Quote(k))
+			}
+		}
+		if len(near) > 0 && name != "" {
+			return nil, fmt.Errorf("unknown kernel %q: did you mean %s?", name, strings.Join(near, " or "))
+		}
 		return nil, unknown("kernel", name, all)
 	}
 	words := strings.SplitN(name, "-", 3)
