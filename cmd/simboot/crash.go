@@ -166,7 +166,7 @@ func row(w io.Writer, name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, val
 func origin(l crash.Line) string {
 	by := l.By
 	if by == "" {
-		by = "printk"
+		by = "devkmsg_write"
 	}
 	if !l.OnConsole {
 		by += fmt.Sprintf("  (level %d: not on the console)", l.Level)

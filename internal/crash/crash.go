@@ -61,8 +61,8 @@ type Line struct {
 	// OnConsole says that its level was low enough for the console when it was said.
 	OnConsole bool   `json:"on_console"`
 	Text      string `json:"text"`
-	// By is which functions and steps of the kernel have said it, from the outermost on. It
-	// is empty for a line that no failure has led to.
+	// By is which functions and steps of the kernel have said it, from the outermost on, or of
+	// a line of the boot the name of the driver. It is empty if a process has.
 	By string `json:"by,omitempty"`
 }
 

@@ -380,3 +380,26 @@ func TestEachFailure(t *testing.T) {
 		}
 	}
 }
+
+// TestEachLineHasItsStep: of each line of the log, from the first of the boot on, it is known which
+// function of the kernel has said it.
+func TestEachLineHasItsStep(t *testing.T) {
+	for _, f := range Failures() {
+		for _, name := range f.Kernels {
+			k, err := kernelNamed(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rich := Spec{CPUs: 2, Settings: set(t, "panic=1"), Watchdogs: []Watchdog{{Name: "i6300esb", Timeout: 9 * time.Second}}}
+			rich.CrashKernel, rich.Ramoops = k.arch != mips, k.is >= v(3, 5, 0)
+			for _, spec := range []Spec{{}, {Settings: set(t, "panic=1"), CPUs: 2}, rich} {
+				spec.Kernel, spec.Failure = name, f.Name
+				for _, l := range played(t, spec).Lines {
+					if l.By == "" {
+						t.Errorf("%+v: nobody says %q", spec, l.Text)
+					}
+				}
+			}
+		}
+	}
+}

@@ -100,6 +100,7 @@ func (m *Machine) sayBug(at Place) {
 type GenericBug struct{ At Place }
 
 func (f GenericBug) fail(m *Machine, x *context) {
+	defer m.in("BUG")()
 	m.printk(defaultMessageLevel, f.At.put("BUG: failure at {file}:{line}/{func}()!"))
 	m.panic(x, "BUG!")
 }

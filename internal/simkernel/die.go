@@ -86,6 +86,8 @@ type fault86 struct {
 	err   uint64
 	sig   kernel.Signal
 	lines []saying
+	// by is who says the lines, where that is not die().
+	by string
 	// after is printed after the rest, on x86.
 	after string
 	// code are the instructions that have led there, on arm64.

@@ -32,6 +32,7 @@ func (a HWProtection) act(m *Machine) {
 	if m.cfg.Namespace {
 		return
 	}
+	defer m.in("hw_protection_shutdown")()
 	m.printk(emergency, k.prefix+"HARDWARE PROTECTION "+p.action()+" ("+a.Reason+")")
 	if p.acted {
 		return
@@ -59,8 +60,10 @@ func (m *Machine) protectionTimedOut(reboots bool) {
 	if reboots {
 		what, forced, way = "reboot", "reboot", m.kernelRestart()
 	}
+	defer m.in("hw_failure_emergency_poweroff_func")()
 	m.printk(emergency, prefix+"Hardware protection timed-out. Trying forced "+forced)
 	m.queue(way, func() {
+		defer m.in("hw_failure_emergency_poweroff_func")()
 		m.printk(emergency,
 			prefix+"Hardware protection "+what+" failed. Trying emergency restart")
 		m.emergencyRestart()

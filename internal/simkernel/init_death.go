@@ -76,6 +76,7 @@ type InitFault struct{}
 
 func (InitFault) fail(m *Machine, x *context) {
 	x.who = &occupant{comm: m.init.name(), pid: m.init.pid, task: m.init}
+	defer m.in("force_sig_fault")()
 	if m.kernel.arch == archX86 && !strings.HasPrefix(m.kernel.name, "linux-2.6") {
 		where := ""
 		if m.kernel.saysWhere {

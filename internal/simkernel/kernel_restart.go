@@ -43,6 +43,14 @@ const (
 	toKexec
 )
 
+// function is the kernel's for the whole of it.
+func (k wayKind) function() string {
+	return [...]string{
+		toRestart: "kernel_restart", toHalt: "kernel_halt", toPowerOff: "kernel_power_off",
+		toKexec: "kernel_kexec",
+	}[k]
+}
+
 // actions are what the reboot notifiers are told: SYS_RESTART, SYS_HALT, SYS_POWER_OFF
 // (include/linux/reboot.h).
 func (k wayKind) action() int {
@@ -142,6 +150,7 @@ func (m *Machine) proceed(w *wayDown) progress {
 
 // enterStage does the next thing of a stage, and reports whether there may be more.
 func (m *Machine) enterStage(w *wayDown) bool {
+	defer m.in(w.kind.function())()
 	switch w.stages[0] {
 	case stageNotifiers:
 		if w.i == 0 {

@@ -187,9 +187,11 @@ func (m *Machine) setUpKexec() {
 		return // until somebody asks
 	}
 	k := m.kexec()
+	out := m.in("reserve_crashkernel")
 	for _, l := range m.kexecs.said {
 		m.printk(l.Level, l.Text)
 	}
+	out()
 	if c != nil {
 		m.kexecLoad(true, KexecLoad{
 			New: *c, Crash: true, ByFile: m.kernel.kexecs.rules.FileFlags != 0,
@@ -460,6 +462,7 @@ func (s *kernelsToStart) kind() kexec.Kind {
 
 // openVmcore makes /proc/vmcore (fs/proc/vmcore.c, vmcore_init).
 func (m *Machine) openVmcore() {
+	defer m.in("vmcore_init")()
 	v, err := kexec.OpenVmcore(m.from.memory, m.kernel.kexecs.arch, m.from.elfcorehdr)
 	if err != nil {
 		if bad, ok := errors.AsType[*kexec.BadCore](err); ok {

@@ -37,6 +37,7 @@ func (m *Machine) machine(w *wayDown) {
 // arch/mips/kernel/reset.c, which calls the board's function and nothing else.
 func (m *Machine) machineRestart() {
 	k := m.kernel
+	defer m.in("machine_restart")()
 	if k.saysRestart {
 		m.printk(notice, "reboot: machine restart")
 	}

@@ -57,6 +57,7 @@ func (w *orderlyWork) run(m *Machine) {
 			w.end(m)
 			return
 		}
+		defer m.in("orderly_" + what)()
 		m.printk(kernel.Warning,
 			m.kernel.prefix+"Failed to start orderly "+what+": forcing the issue")
 		m.emergencySync()

@@ -50,9 +50,11 @@ func (m *Machine) badAccess(x *context, f access) {
 	if m.kernel.die.showsFault() {
 		o.lines = d.lines
 	} else {
+		out := m.in(d.by)
 		for _, l := range d.lines {
 			m.printk(l.level, f.at.put(l.text))
 		}
+		out()
 	}
 	m.die(x, o)
 }
@@ -159,7 +161,7 @@ func fault26(apart bool) func(m *Machine, x *context, f access) fault86 {
 		if f.null() {
 			what = "NULL pointer dereference"
 		}
-		d := fault86{str: "Oops", err: f.codeX86(), lines: []saying{
+		d := fault86{str: "Oops", by: "do_page_fault", err: f.codeX86(), lines: []saying{
 			{alert, "BUG: unable to handle kernel " + what + fmt.Sprintf(" at virtual address %08x", f.addr)},
 		}}
 		if apart {
@@ -181,7 +183,7 @@ func faultARM(m *Machine, x *context, f access) fault86 {
 	if f.null() {
 		what = "NULL pointer dereference"
 	}
-	d := fault86{str: "Oops", err: 0x805, lines: []saying{
+	d := fault86{str: "Oops", by: "__do_kernel_fault", err: 0x805, lines: []saying{
 		{alert, "Unable to handle kernel " + what + fmt.Sprintf(" at virtual address %08x", f.addr)},
 		{alert, "pgd = c0004000"},
 		{alert, fmt.Sprintf("[%08x] *pgd=00000000", f.addr)},
@@ -197,6 +199,6 @@ func faultARM(m *Machine, x *context, f access) fault86 {
 
 // faultMIPS is __do_page_fault (arch/mips/mm/fault.c).
 func faultMIPS(m *Machine, x *context, f access) fault86 {
-	return fault86{str: "Oops", lines: []saying{{alert, fmt.Sprintf("CPU %d Unable to handle kernel "+
+	return fault86{str: "Oops", by: "__do_page_fault", lines: []saying{{alert, fmt.Sprintf("CPU %d Unable to handle kernel "+
 		"paging request at virtual address %08x, epc == 80000000, ra == 80000000", x.cpu.id, f.addr)}}}
 }

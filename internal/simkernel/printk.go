@@ -16,8 +16,8 @@ type LogLine struct {
 	Text  string
 	// Kernel says that it is the kernel's own and not PID 1's or another program's.
 	Kernel bool
-	// By is which function of the kernel has said it, from the outermost on, if it died of
-	// that.
+	// By is which function of the kernel has said it, from the outermost on, or of a line of
+	// the boot the name of the driver. It is empty if that was none.
 	By string
 	// Shown says that it stood on the console when it was said: its level was low enough.
 	Shown bool

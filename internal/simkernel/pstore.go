@@ -47,6 +47,7 @@ func (m *Machine) loadPstore() {
 		return
 	}
 	s.loaded = true
+	defer m.in("pstore_register")()
 	for word := range strings.FieldsFuncSeq(m.cfg.Ramoops, func(r rune) bool { return r == ' ' || r == ',' }) {
 		name, value, _ := strings.Cut(word, "=")
 		if err := s.params.Set(name, value); err != nil {

@@ -210,6 +210,7 @@ func (m *Machine) superOn(d *Disk, t fsType, a Mount) (*superblock, *ioWait, ker
 	m.readTree(s)
 	d.super = s
 	if d.unclean && t.recovers != "" {
+		defer m.in(t.name)()
 		m.printk(kernel.Info, strings.Replace(t.recovers, "%s", d.Name, 1))
 	}
 	if !readOnly {

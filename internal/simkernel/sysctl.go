@@ -225,7 +225,9 @@ func (m *Machine) setUpKnobs() {
 		m.attrArgument(key, value, given)
 		if key == "sysrq_always_enabled" {
 			m.sysrqAlways = true
+			out := m.in("sysrq_always_enabled_setup")
 			m.printk(kernel.Info, "sysrq: sysrq always enabled.")
+			out()
 		}
 		m.printkArgument(key, value)
 	}

@@ -209,6 +209,7 @@ func (m *Machine) handleSysrq(x *context, key byte) {
 		m.showState(key == 'w')
 	case 'u':
 		m.kworker(m.emergencyRemount().and(&ioWait{then: func() {
+			defer m.in("do_emergency_remount")()
 			m.printk(defaultMessageLevel, "Emergency Remount complete")
 		}}))
 	}

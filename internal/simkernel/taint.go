@@ -58,6 +58,7 @@ func (m *Machine) panicOnTaintArgument(value string) {
 	if m.noUserTaint {
 		state = "enabled"
 	}
+	defer m.in("panic_on_taint_setup")()
 	m.printk(info, "panic_on_taint: bitmask=0x"+strconv.FormatUint(n, 16)+" nousertaint_mode="+state)
 }
 

@@ -150,9 +150,11 @@ func (m *Machine) setUpWatchdogs() {
 		w.timeout = w.driver.start
 		m.watchdogs = append(m.watchdogs, w)
 		if w.driver.says != nil {
+			out := m.in(w.driver.name)
 			for _, line := range w.driver.says(&w.cfg) {
 				m.printk(kernel.Info, line)
 			}
+			out()
 		}
 		if cfg.Running && w.driver.hardware {
 			w.counts = true
@@ -220,6 +222,7 @@ func (m *Machine) feedWatchdog(w *watchdog) {
 // closeWatchdog stops it, if that was announced and is possible; else it goes on counting, from now
 // (watchdog_release).
 func (m *Machine) closeWatchdog(w *watchdog) {
+	defer m.in("watchdog_release")()
 	defer func() { w.opened, w.owner = false, nil }()
 	switch {
 	case !w.active:
@@ -239,6 +242,7 @@ func (m *Machine) stopWatchdog(w *watchdog) kernel.Errno {
 		return 0
 	}
 	if w.noWayOut {
+		defer m.in("watchdog_stop")()
 		m.printk(kernel.Info, "watchdog: watchdog"+strconv.Itoa(w.id)+
 			": nowayout prevents watchdog being stopped!")
 		return syscall.EBUSY
