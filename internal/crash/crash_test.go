@@ -301,7 +301,19 @@ func TestMistakes(t *testing.T) {
 		{Spec{Settings: []Setting{{"panic", "1 2"}}}, `panic="1 2": expected a value without blanks`},
 		{
 			Spec{Kernel: "linux-4.19-x86_64", Settings: []Setting{{"warn_limit", "1"}}},
-			"linux-4.19-x86_64 has no setting kernel.warn_limit: it needs Linux 5.10 or later",
+			"linux-4.19-x86_64 has no setting kernel.warn_limit: it needs Linux 6.2 or later, or a stable 5.10",
+		},
+		{
+			Spec{Kernel: "linux-6.1-x86_64", Settings: []Setting{{"kexec_load_limit_panic", "1"}}},
+			"linux-6.1-x86_64 has no setting kernel.kexec_load_limit_panic: it needs Linux 6.3 or later",
+		},
+		{
+			Spec{Kernel: "linux-2.6.24-i386", Settings: []Setting{{"hung_task_timeout_secs", "5"}}},
+			"linux-2.6.24-i386 has no setting kernel.hung_task_timeout_secs: it needs Linux 2.6.25 or later",
+		},
+		{
+			Spec{Kernel: "linux-4.19-x86_64", Settings: []Setting{{"watchdog.open_timeout", "5"}}},
+			"linux-4.19-x86_64 has no setting watchdog.open_timeout: it needs Linux 5.3 or later",
 		},
 		{
 			Spec{Kernel: "linux-6.1-arm64", Settings: []Setting{{"unknown_nmi_panic", "1"}}},

@@ -67,32 +67,53 @@ func findBootWord(name string) (*bootWord, bool) {
 // all of them is left out (the kernel's own tags, by the name of the variable).
 var came = map[string]version{
 	"crash_kexec_post_notifiers":           v(3, 16, 0),
+	"fs.protected_hardlinks":               v(3, 6, 0),
+	"fs.protected_symlinks":                v(3, 6, 0),
+	"kernel.dmesg_restrict":                v(2, 6, 37),
 	"kernel.hardlockup_all_cpu_backtrace":  v(4, 4, 0),
 	"kernel.hardlockup_panic":              v(4, 5, 0),
 	"kernel.hung_task_all_cpu_backtrace":   v(5, 9, 0),
-	"kernel.hung_task_check_count":         v(2, 6, 30),
+	"kernel.hung_task_check_count":         v(2, 6, 25),
 	"kernel.hung_task_check_interval_secs": v(4, 19, 0),
 	"kernel.hung_task_panic":               v(2, 6, 30),
-	"kernel.hung_task_timeout_secs":        v(2, 6, 30),
-	"kernel.hung_task_warnings":            v(2, 6, 30),
+	"kernel.hung_task_timeout_secs":        v(2, 6, 25),
+	"kernel.hung_task_warnings":            v(2, 6, 25),
 	"kernel.kexec_load_disabled":           v(3, 14, 0),
+	"kernel.kexec_load_limit_panic":        v(6, 3, 0),
+	"kernel.kexec_load_limit_reboot":       v(6, 3, 0),
 	"kernel.max_rcu_stall_to_panic":        v(5, 11, 0),
-	"kernel.oops_all_cpu_backtrace":        v(5, 9, 0),
-	"kernel.oops_limit":                    v(5, 10, 0), // 6.2, and in 6.1.8 and 5.10.165
-	"kernel.panic_on_io_nmi":               v(2, 6, 32),
+	"kernel.oops_all_cpu_backtrace":        v(5, 8, 0),
+	"kernel.oops_limit":                    v(5, 10, 0), // see backported
+	"kernel.panic_on_io_nmi":               v(2, 6, 31),
 	"kernel.panic_on_rcu_stall":            v(4, 8, 0),
 	"kernel.panic_on_unrecovered_nmi":      v(2, 6, 19),
 	"kernel.panic_on_warn":                 v(3, 19, 0),
 	"kernel.panic_print":                   v(5, 0, 0),
+	"kernel.poweroff_cmd":                  v(2, 6, 24),
+	"kernel.print-fatal-signals":           v(2, 6, 24),
 	"kernel.printk_delay":                  v(2, 6, 33),
 	"kernel.soft_watchdog":                 v(4, 1, 0),
 	"kernel.softlockup_all_cpu_backtrace":  v(3, 16, 0),
 	"kernel.softlockup_panic":              v(2, 6, 27),
-	"kernel.warn_limit":                    v(5, 10, 0), // as oops_limit
+	"kernel.warn_limit":                    v(5, 10, 0), // see backported
 	"kernel.watchdog":                      v(2, 6, 38),
 	"kernel.watchdog_thresh":               v(2, 6, 38),
-	"printk.always_kmsg_dump":              v(3, 6, 0),
+	"printk.always_kmsg_dump":              v(3, 3, 0),
+	"pstore.update_ms":                     v(3, 1, 0),
+	"rcupdate.rcu_cpu_stall_suppress":      v(2, 6, 37),
+	"rcupdate.rcu_cpu_stall_timeout":       v(3, 3, 0),
+	"vm.oom_dump_tasks":                    v(2, 6, 25),
+	"vm.oom_kill_allocating_task":          v(2, 6, 24),
 	"vm.panic_on_oom":                      v(2, 6, 18),
+	"watchdog.handle_boot_enabled":         v(4, 12, 0),
+	"watchdog.open_timeout":                v(5, 3, 0),
+}
+
+// backported are settings that came later than the oldest version with them: stable releases have
+// got them, too.
+var backported = map[string]string{
+	"kernel.oops_limit": "6.2 or later, or a stable 5.10 to 6.1 that has got it",
+	"kernel.warn_limit": "6.2 or later, or a stable 5.10 to 6.1 that has got it",
 }
 
 // only are the settings of one architecture.
@@ -147,7 +168,11 @@ func (p *play) set(k *profile, s Setting) error {
 		return unknown("setting", s.Name, spellings())
 	}
 	if from := came[name]; k.is < from {
-		return fmt.Errorf("%s has no setting %s: it needs Linux %v or later", k.name, name, from)
+		needs := from.String() + " or later"
+		if b := backported[name]; b != "" {
+			needs = b
+		}
+		return fmt.Errorf("%s has no setting %s: it needs Linux %s", k.name, name, needs)
 	}
 	if on := only[name]; on != "" && k.arch != on {
 		return fmt.Errorf("%s has no setting %s: only %s has it", k.name, name, on)
