@@ -63,7 +63,7 @@ func pure() []string {
 	return []string{
 		"internal/kernel", "internal/pid1", "internal/shutdown", "internal/panicwatch", "internal/inittab",
 		"internal/config", "internal/check", "internal/utmp", "internal/mountinfo",
-		"internal/nearest", "internal/pages", "internal/halt/rebootparam",
+		"internal/nearest", "internal/pages", "internal/halt/rebootparam", "internal/knob",
 	}
 }
 
@@ -90,7 +90,7 @@ func impure() map[string]string {
 // library are the packages of the standard library that pure rooms import: those that compute.
 func library() []string {
 	return []string{
-		"bytes", "cmp", "encoding/binary", "errors", "fmt", "io/fs", "math/bits",
+		"bytes", "cmp", "encoding/binary", "errors", "fmt", "io/fs", "math", "math/bits",
 		"slices", "strconv", "strings", "time", "unicode/utf8",
 	}
 }
