@@ -2,6 +2,7 @@ package simkernel
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -24,13 +25,14 @@ type PanicConfig struct {
 	// Blinker is what makes the keyboard's lights blink, if there is such a keyboard.
 	Blinker *Blinker
 	// Debugger is kgdb, if somebody has attached it: it keeps the machine for as long as
-	// it takes.
+	// it takes. 2.6 has none.
 	Debugger *Notifier
 }
 
 // Blinker is i8042's function for panic_blink (drivers/input/serio/i8042.c).
 type Blinker struct {
-	// Every is i8042.panicblink: half a second if it is zero. Only 2.6 asks for it.
+	// Every is i8042.panicblink: half a second if it is zero, never if it is negative, as with
+	// panicblink=0. Only 2.6 asks for it.
 	Every time.Duration
 	// Takes is how long the keyboard needs to take one command: it counts as waited.
 	Takes time.Duration
@@ -88,7 +90,20 @@ type panicProfile struct {
 	unsigned bool
 	// prints are the bits of panic_print that it knows.
 	prints int64
+	// kgdb is when a debugger gets the machine, and kgdbYields says that it does not if the
+	// machine is to restart (kernel/debug/debug_core.c).
+	kgdb       kgdbPlace
+	kgdbYields bool
 }
+
+// kgdbPlace is when a debugger gets a machine that panics.
+type kgdbPlace uint8
+
+const (
+	kgdbNone     kgdbPlace = iota
+	kgdbNotifier           // as the first of all notifiers (kgdb_panic_event)
+	kgdbStep               // by panicKGDB
+)
 
 // The versions of panic() [Kernel 1.1 to 1.5].
 var (
@@ -106,6 +121,7 @@ var (
 			panicDelay, panicRestart, panicIRQOn, panicLoop,
 		},
 		open: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
+		kgdb: kgdbNotifier,
 	}
 	panic4 = panicProfile{
 		steps: []panicStep{
@@ -115,6 +131,7 @@ var (
 			panicEndLine, panicIRQOn, panicLoop,
 		},
 		restarts: true, step: panicTimerStep, blink: panicBlinkTime,
+		kgdb: kgdbNotifier, kgdbYields: true,
 	}
 	panic5 = panicProfile{
 		steps: []panicStep{
@@ -125,6 +142,7 @@ var (
 			panicFlush, panicIRQOn, panicLoop,
 		},
 		prints: 0x3f, strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
+		kgdb: kgdbStep, kgdbYields: true,
 	}
 	panic6 = panicProfile{
 		steps: []panicStep{
@@ -135,6 +153,7 @@ var (
 			panicFlush, panicIRQOn, panicLoop,
 		},
 		prints: 0x7f, strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
+		kgdb: kgdbStep, kgdbYields: true,
 	}
 )
 
@@ -249,7 +268,7 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 			m.dumpStack(x)
 		}
 	case panicKGDB:
-		if k := m.cfg.Panic.Debugger; k != nil {
+		if k := m.debugger(); k != nil {
 			m.called("kgdb_panic", k)
 			m.mdelay(k.Takes)
 		}
@@ -396,7 +415,10 @@ func (m *Machine) blinkFor(d time.Duration) time.Duration {
 			if every == 0 {
 				every = 500 * time.Millisecond
 			}
-			m.dying.blinks += int(d / every)
+			// The driver looks at each millisecond from 0 on, and not at the last.
+			if every > 0 {
+				m.dying.blinks += int((d - p.step) / every)
+			}
 		}
 		return d
 	}
@@ -454,6 +476,11 @@ const (
 // them, and a higher priority before a lower. What they return ends the chain, and nothing else.
 func (m *Machine) callPanicNotifiers(r *panicRun) {
 	all := append(m.ownPanicNotifiers(), m.cfg.Panic.Notifiers...)
+	if k := m.debugger(); k != nil && m.kernel.panic.kgdb == kgdbNotifier {
+		first := *k
+		first.Priority = math.MaxInt32
+		all = append(all, first)
+	}
 	for _, n := range chain(all) {
 		m.called("panic_notifier_list", &n)
 		if n.Fails != nil {
@@ -466,6 +493,15 @@ func (m *Machine) callPanicNotifiers(r *panicRun) {
 			return
 		}
 	}
+}
+
+// debugger is kgdb, if it wants this panic.
+func (m *Machine) debugger() *Notifier {
+	p := &m.kernel.panic
+	if p.kgdb == kgdbNone || p.kgdbYields && m.panicTimeout() != 0 {
+		return nil
+	}
+	return m.cfg.Panic.Debugger
 }
 
 // ownPanicNotifiers are the kernel's own, as far as they say something (arch/x86/kernel/setup.c,

@@ -279,9 +279,9 @@ var panicStatements = []statement{
 		onEach(t, slices.Concat(sincePanic4, boards), lit, func(t *testing.T, f failed) {
 			wantEqual(t, "blinks", f.Blinks(), 15)
 		}, panics)
-		onEach(t, old26, lit, func(t *testing.T, f failed) { wantEqual(t, "blinks", f.Blinks(), 6) }, panics)
+		onEach(t, old26, lit, func(t *testing.T, f failed) { wantEqual(t, "blinks", f.Blinks(), 5) }, panics)
 		lit.Panic.Blinker = &Blinker{Every: 250 * time.Millisecond}
-		onEach(t, old26, lit, func(t *testing.T, f failed) { wantEqual(t, "blinks", f.Blinks(), 12) }, panics)
+		onEach(t, old26, lit, func(t *testing.T, f failed) { wantEqual(t, "blinks", f.Blinks(), 11) }, panics)
 	}},
 	{"1.21 what they take counts", func(t *testing.T) {
 		slow := Config{
@@ -418,14 +418,37 @@ var panicStatements = []statement{
 		}, panics)
 	}},
 	{"1.35 a debugger", func(t *testing.T) {
-		cfg := Config{Cmdline: "panic=1", Panic: PanicConfig{
+		cfg := Config{Reboot: two, Panic: PanicConfig{
 			NoKASLR: true, Debugger: &Notifier{Says: "attached", Takes: time.Minute},
+			Notifiers: []Notifier{{Name: "urgent", Says: "urgent", Priority: 1000}},
 		}}
+		later := Do(func(m *Machine) {
+			m.raise(m.now+30*time.Second, Do(func(m *Machine) {
+				wantEqual(t, m.kernel.name+": the other CPU is stopped", m.cpus[1].stopped, m.kernel.panic.kgdb == kgdbNotifier)
+			}))
+		})
 		onEach(t, newPCs, cfg, func(t *testing.T, f failed) {
-			f.wantLines(t, "Call Trace:", "attached", "Kernel Offset: disabled")
-			if f.end.At-f.end.Since != 61*time.Second {
-				t.Errorf("got %+v", f.end)
+			f.wantLines(t, "Call Trace:", "attached", "urgent", "Kernel Offset: disabled", "---[ end Kernel panic - not syncing: x ]---")
+		}, later, panics)
+		// Before it is the first of the notifiers, so all is stopped by then.
+		onEach(t, []string{"linux-4.19-x86_64"}, cfg, func(t *testing.T, f failed) {
+			f.wantLines(t, "Call Trace:", "attached", "urgent", "Kernel Offset: disabled", "---[ end Kernel panic - not syncing: x ]---")
+		}, later, panics)
+		onEach(t, []string{"linux-3.10-arm"}, cfg, func(t *testing.T, f failed) {
+			f.wantLines(t, "Backtrace: ", "attached", "urgent")
+		}, later, panics)
+		onEach(t, linux26s, cfg, func(t *testing.T, f failed) { f.wantNone(t, "attached") }, panics)
+		// Who wants the machine back does not want it to wait for somebody's keys.
+		for _, timeout := range []string{"1", "-1"} {
+			cfg.Cmdline = "sysctl.kernel.panic=" + timeout
+			for _, name := range Kernels() {
+				p := profileOf(name)
+				onEach(t, []string{name}, cfg, func(t *testing.T, f failed) {
+					if f.has("attached") != (p.panic.kgdb == kgdbNotifier && !p.panic.kgdbYields) {
+						t.Errorf("panic=%s: said %q", timeout, f.said)
+					}
+				}, panics)
 			}
-		}, panics)
+		}
 	}},
 }

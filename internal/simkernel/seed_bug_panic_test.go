@@ -148,11 +148,15 @@ var claimsOfBlinking = []claim{
 		Config{Cmdline: "panic=3"}, func(t *testing.T, f failed) { wantEqual(t, "blinks", f.Blinks(), 0) }, panics)},
 	{at: "blinking", says: "with one the driver counts the time and switches the lights", test: on26(
 		Config{Cmdline: "panic=3", Panic: PanicConfig{Blinker: &Blinker{}}}, func(t *testing.T, f failed) {
-			wantEqual(t, "blinks", f.Blinks(), 6)
+			// At 500 ms, and so on, but not at 3 s, when the loop has ended.
+			wantEqual(t, "blinks", f.Blinks(), 5)
 		}, panics)},
 	{at: "blinking", says: "how often can be set", test: on26(
 		Config{Cmdline: "panic=3", Panic: PanicConfig{Blinker: &Blinker{Every: 100 * time.Millisecond}}},
-		func(t *testing.T, f failed) { wantEqual(t, "blinks", f.Blinks(), 30) }, panics)},
+		func(t *testing.T, f failed) { wantEqual(t, "blinks", f.Blinks(), 29) }, panics)},
+	{at: "blinking", says: "and turned off", test: on26(
+		Config{Cmdline: "panic=3", Panic: PanicConfig{Blinker: &Blinker{Every: -1}}},
+		func(t *testing.T, f failed) { wantEqual(t, "blinks", f.Blinks(), 0) }, panics)},
 	{at: "blinking", says: "what the lights take counts as waited", test: on26(
 		Config{Cmdline: "panic=3", Panic: PanicConfig{Blinker: &Blinker{Takes: 10 * time.Millisecond}}},
 		func(t *testing.T, f failed) {
