@@ -187,7 +187,7 @@ func TestBlinks(t *testing.T) {
 	m, _, _ := dead(t, Config{
 		Kernel: "linux-2.6.24-i386", Panic: blinker, Cmdline: "sysctl.kernel.panic=3",
 	}, Fail{How: PanicCall{"x"}})
-	if m.Blinks() != 6 {
-		t.Errorf("with i8042: %d blinks, want 6", m.Blinks())
+	if m.Blinks() != 5 {
+		t.Errorf("with i8042: %d blinks, want 5", m.Blinks())
 	}
 }
