@@ -21,6 +21,7 @@ type Kernel interface {
 	Terminals
 	Files
 	Machine
+	Watchdogs
 	Log
 }
 
@@ -172,8 +173,12 @@ func (e *StartError) Error() string {
 // Unwrap returns the errno.
 func (e *StartError) Unwrap() error { return e.Errno }
 
-// Call is a system call that a child makes because it may not come back: Sync or Reboot.
+// Call is what a child does that needs no program: Sync and Reboot, which may not come back, and
+// Nothing.
 type Call interface{ call() }
+
+// Nothing is the child itself: that there can be one, that it runs, and that its end is heard of.
+type Nothing struct{}
 
 // Sync is sync(2): all file systems, however long their disks take.
 type Sync struct{}
@@ -186,8 +191,9 @@ type Reboot struct {
 	Arg string
 }
 
-func (Sync) call()   {}
-func (Reboot) call() {}
+func (Nothing) call() {}
+func (Sync) call()    {}
+func (Reboot) call()  {}
 
 // RebootCmd is the command word of reboot(2) (include/uapi/linux/reboot.h).
 type RebootCmd uint32

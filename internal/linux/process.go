@@ -35,6 +35,10 @@ func (k *Kernel) Call(call kernel.Call) (kernel.PID, error) {
 	c := k.free()
 	c.call = true
 	switch call := call.(type) {
+	case kernel.Nothing:
+		// A call that cannot fail would return a number, which is no errno.
+		c.nr = unix.SYS_SCHED_YIELD
+		c.args = [4]uintptr{}
 	case kernel.Sync:
 		c.nr = unix.SYS_SYNC
 		c.args = [4]uintptr{}

@@ -136,6 +136,11 @@ func (m *Machine) furnishDev(dir *node) {
 			n.device = deviceNumber(d.Name)
 		}
 	}
+	for _, w := range m.watchdogs {
+		for _, n := range w.nodes() {
+			m.makePath(dir, n.name, kindChar, n.mode).device = n.device
+		}
+	}
 }
 
 // furnish gives a new file system what the kernel puts into it.

@@ -38,6 +38,9 @@ const (
 	callMount
 	callRebootSelf
 	callLoopbackUp
+	callOpenWatchdog
+	callWatchdogSupport
+	callWatchdogControl
 	callLog
 	callSync
 	callReboot
@@ -48,7 +51,7 @@ var callNames = [callCount]string{
 	"Now", "Wall", "Next", "Watch", "Spawn", "Call", "Wait", "Kill", "KillAll", "Exec", "Setsid",
 	"Chdir", "Open", "Reopen", "Stdio", "FillStdio", "Read", "Write", "Close", "Unsent", "IsVT",
 	"Sane", "ReadFile", "ReadTrusted", "Exists", "Remove", "WriteAt", "Proc", "SetProc", "Mount",
-	"RebootSelf", "LoopbackUp", "Log", "Sync", "Reboot",
+	"RebootSelf", "LoopbackUp", "OpenWatchdog", "WatchdogSupport", "WatchdogControl", "Log", "Sync", "Reboot",
 }
 
 // fault is a failure to come.

@@ -92,6 +92,9 @@ func (m *Machine) closeFD(fd kernel.FD) {
 	if r := d.file.log; r != nil {
 		m.closeKmsg(m.init, r)
 	}
+	if w := d.file.dog; w != nil {
+		m.closeWatchdog(w)
+	}
 	if t := d.file.tty; t != nil {
 		t.watchers = slices.DeleteFunc(t.watchers, func(w *descriptor) bool { return w == d })
 	}
@@ -132,6 +135,9 @@ func (k *pid1Calls) Reopen(fd kernel.FD, what kernel.Direction) (kernel.FD, erro
 		return k.m.install(d.file, 3), nil
 	}
 	f := *d.file
+	if f.dog != nil {
+		return -1, kernel.EBUSY
+	}
 	if f.tty != nil && f.tty.OpenErr != 0 {
 		return -1, f.tty.OpenErr
 	}

@@ -157,6 +157,8 @@ func (k *pid1Calls) Call(c kernel.Call) (kernel.PID, error) {
 	// All signals are blocked there: PID 1's handlers must not run in it.
 	p.blocked = everySignal
 	switch c := c.(type) {
+	case kernel.Nothing:
+		p.frame = frame{steps: []Step{Exit{0}}}
 	case kernel.Sync:
 		p.frame = frame{steps: []Step{syncStep{}}}
 	case kernel.Reboot:

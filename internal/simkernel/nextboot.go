@@ -118,7 +118,9 @@ func (m *Machine) NextBoot(on PowerOn) (*Machine, error) {
 	if lost {
 		next.persistent.Memory, next.persistent.BootStatus = nil, 0
 	}
-	next.readBootStatus()
+	for _, w := range next.watchdogs {
+		next.readBootStatus(w)
+	}
 	if m.how() != Kexeced && cfg.Firmware.ClearsMemory {
 		next.persistent.Memory = nil
 	}

@@ -14,6 +14,7 @@ type openFile struct {
 	tty      *terminal // or nil
 	life     int       // of tty when it was opened
 	log      *logReader
+	dog      *watchdog
 	swallows bool // a device that has nothing to read, and takes everything
 	off      int64
 	dir      bool
@@ -171,6 +172,8 @@ func (m *Machine) openChar(p *process, f *openFile) kernel.Errno {
 		return 0
 	case devKmsg:
 		return m.openKmsg(p, f)
+	case devWatchdog:
+		return m.openWatchdogFile(p, f, 0)
 	case devTTY:
 		if p == nil || p.session.tty == nil {
 			return syscall.ENXIO // tty(4)
@@ -179,6 +182,9 @@ func (m *Machine) openChar(p *process, f *openFile) kernel.Errno {
 		f.path = t.path
 	case devConsole:
 		t = m.terminals[consoleDevice]
+	}
+	if n.device.major == watchdogMajor {
+		return m.openWatchdogFile(p, f, int(n.device.minor))
 	}
 	if t == nil {
 		return syscall.ENXIO
@@ -198,6 +204,8 @@ func (m *Machine) write(p *process, f *openFile, b []byte) (int, kernel.Errno) {
 		return 0, syscall.EBADF
 	case f.log != nil:
 		return m.writeKmsg(p, f, b)
+	case f.dog != nil:
+		return m.writeWatchdog(f.dog, b)
 	case n == nil:
 		return len(b), 0
 	case n.device == devFull && n.kind == kindChar:
@@ -232,6 +240,8 @@ func (m *Machine) read(p *process, f *openFile, b []byte) (int, kernel.Errno) {
 		return 0, syscall.EBADF
 	case f.log != nil:
 		return m.readKmsg(f, b)
+	case f.dog != nil:
+		return 0, kernel.EINVAL // it has no read
 	case n == nil || f.swallows:
 		return 0, 0
 	case n.fs.virtual != nil:

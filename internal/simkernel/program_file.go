@@ -210,6 +210,9 @@ func (s Close) do(m *Machine, p *process) verdict {
 	if f.log != nil {
 		m.closeKmsg(p, f.log)
 	}
+	if f.dog != nil {
+		m.closeWatchdog(f.dog)
+	}
 	m.setFile(p, s.FD, nil)
 	m.reapLazy()
 	return p.result(0)

@@ -100,6 +100,8 @@ func (t *traced) Call(c kernel.Call) (kernel.PID, error) {
 
 func callText(c kernel.Call) string {
 	switch c := c.(type) {
+	case kernel.Nothing:
+		return "nothing"
 	case kernel.Sync:
 		return "sync"
 	case kernel.Reboot:
@@ -280,6 +282,24 @@ func (t *traced) LoopbackUp() error {
 	err := t.k.LoopbackUp()
 	t.err(err, "LoopbackUp()")
 	return err
+}
+
+func (t *traced) OpenWatchdog(path string) (kernel.FD, error) {
+	fd, err := t.k.OpenWatchdog(path)
+	t.value(fd, err, "OpenWatchdog(%s)", path)
+	return fd, err
+}
+
+func (t *traced) WatchdogSupport(fd kernel.FD) (kernel.WatchdogSupport, error) {
+	s, err := t.k.WatchdogSupport(fd)
+	t.value(fmt.Sprintf("%#x %q", uint32(s.Options), s.Identity), err, "WatchdogSupport(%d)", fd)
+	return s, err
+}
+
+func (t *traced) WatchdogControl(fd kernel.FD, c kernel.WatchdogCall, n int32) (int32, error) {
+	got, err := t.k.WatchdogControl(fd, c, n)
+	t.value(got, err, "WatchdogControl(%d, %s, %d)", fd, c, n)
+	return got, err
 }
 
 func (t *traced) Log(level kernel.Level, text string) {

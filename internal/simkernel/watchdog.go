@@ -18,6 +18,8 @@ type Watchdog struct {
 	NoWayOut bool
 	// Running says that the firmware has started it, so that it counts when the kernel boots.
 	Running bool
+	// Appears is when it is there, if that is not so from the start: when its module is loaded.
+	Appears time.Duration
 	// Governor says what a pretimeout does: "noop" if empty, or "panic".
 	Governor string
 	// NoBoot, Panic and RebootCommand are softdog's parameters.
@@ -136,41 +138,157 @@ type watchdog struct {
 
 // setUpWatchdogs registers those of the configuration.
 func (m *Machine) setUpWatchdogs() {
-	for i := range m.cfg.Watchdogs {
-		cfg := m.cfg.Watchdogs[i]
-		w := &watchdog{cfg: cfg, id: i, noWayOut: cfg.NoWayOut}
-		for j := range watchdogDrivers {
-			if watchdogDrivers[j].name == cfg.Driver {
-				w.driver = &watchdogDrivers[j]
-			}
+	for _, cfg := range m.cfg.Watchdogs {
+		if cfg.Appears == 0 {
+			m.registerWatchdog(cfg)
+			continue
 		}
-		if w.driver == nil {
-			panic("simkernel: no watchdog driver is named " + cfg.Driver)
-		}
-		w.timeout = w.driver.start
-		m.watchdogs = append(m.watchdogs, w)
-		if w.driver.says != nil {
-			out := m.in(w.driver.name)
-			for _, line := range w.driver.says(&w.cfg) {
-				m.printk(kernel.Info, line)
-			}
-			out()
-		}
-		if cfg.Running && w.driver.hardware {
-			w.counts = true
-			m.beat(w)
-		}
+		m.At(cfg.Appears, Do(func(m *Machine) {
+			m.readBootStatus(m.registerWatchdog(cfg))
+		}))
 	}
 }
 
-// readBootStatus lets the drivers ask their hardware why the machine has booted. Asked once, it
-// forgets (drivers/watchdog/i6300esb.c, esb_initdevice).
-func (m *Machine) readBootStatus() {
-	for _, w := range m.watchdogs {
-		if w.driver.keepsStatus {
-			w.status = watchdogOptions(m.persistent.BootStatus) & wdCardReset
-			m.persistent.BootStatus &^= uint32(wdCardReset)
+// registerWatchdog is a driver that finds its device. Each has the next number (watchdog_core.c).
+func (m *Machine) registerWatchdog(cfg Watchdog) *watchdog {
+	w := &watchdog{cfg: cfg, id: len(m.watchdogs), noWayOut: cfg.NoWayOut}
+	for j := range watchdogDrivers {
+		if watchdogDrivers[j].name == cfg.Driver {
+			w.driver = &watchdogDrivers[j]
 		}
+	}
+	if w.driver == nil {
+		panic("simkernel: no watchdog driver is named " + cfg.Driver)
+	}
+	w.timeout = w.driver.start
+	m.watchdogs = append(m.watchdogs, w)
+	for _, n := range w.nodes() {
+		m.addDevice("/dev/"+n.name, node{kind: kindChar, mode: n.mode, device: n.device})
+	}
+	if w.driver.says != nil {
+		out := m.in(w.driver.name)
+		for _, line := range w.driver.says(&w.cfg) {
+			m.printk(kernel.Info, line)
+		}
+		out()
+	}
+	if cfg.Running && w.driver.hardware {
+		w.counts = true
+		m.beat(w)
+	}
+	return w
+}
+
+// devWatchdog is the first one under its old name, which has the number of a miscellaneous device
+// (include/linux/miscdevice.h, WATCHDOG_MINOR).
+var devWatchdog = devID{10, 130}
+
+// watchdogMajor is the number that the others have. The kernel takes one that is free.
+const watchdogMajor = 247
+
+// watchdogNode is a device node of a watchdog, by its name in /dev.
+type watchdogNode struct {
+	name   string
+	mode   uint16
+	device devID
+}
+
+// nodes are a watchdog's device nodes (drivers/watchdog/watchdog_dev.c, watchdog_cdev_register).
+func (w *watchdog) nodes() []watchdogNode {
+	const mode = 0o600
+	own := watchdogNode{"watchdog" + strconv.Itoa(w.id), mode, devID{watchdogMajor, uint16(w.id)}}
+	if w.id > 0 {
+		return []watchdogNode{own}
+	}
+	return []watchdogNode{{"watchdog", mode, devWatchdog}, own}
+}
+
+// openWatchdogFile opens a device node.
+func (m *Machine) openWatchdogFile(p *process, f *openFile, id int) kernel.Errno {
+	if id >= len(m.watchdogs) {
+		return kernel.ENXIO
+	}
+	if p != nil {
+		p = p.lead
+	}
+	f.dog = m.watchdogs[id]
+	return m.openWatchdog(f.dog, p)
+}
+
+// OpenWatchdog opens a watchdog for PID 1. What is below /dev is looked for in the file system of
+// devices, wherever that is mounted, as internal/linux does it.
+func (k *pid1Calls) OpenWatchdog(path string) (kernel.FD, error) {
+	if e := k.enter(callOpenWatchdog); e != 0 {
+		return -1, e
+	}
+	m := k.m
+	f, e := &openFile{writes: true, path: path}, kernel.Errno(0)
+	if id := m.watchdogNamed(path); id >= 0 {
+		e = m.openWatchdogFile(m.init, f, id)
+	} else {
+		f, e = m.open(m.init, path, syscall.O_WRONLY, 0)
+	}
+	if e != 0 {
+		return -1, e
+	}
+	return m.install(f, 3), nil
+}
+
+// watchdogNamed is the number of a watchdog by the path that its node has in /dev, or -1.
+func (m *Machine) watchdogNamed(path string) int {
+	for _, w := range m.watchdogs {
+		for _, n := range w.nodes() {
+			if path == "/dev/"+n.name {
+				return w.id
+			}
+		}
+	}
+	return -1
+}
+
+func (k *pid1Calls) WatchdogSupport(fd kernel.FD) (kernel.WatchdogSupport, error) {
+	if e := k.enter(callWatchdogSupport); e != 0 {
+		return kernel.WatchdogSupport{}, e
+	}
+	w, e := k.m.watchdogAt(fd)
+	if e != 0 {
+		return kernel.WatchdogSupport{}, e
+	}
+	return kernel.WatchdogSupport{
+		Options: kernel.WatchdogOptions(w.driver.options), Identity: w.driver.identity,
+	}, nil
+}
+
+func (k *pid1Calls) WatchdogControl(fd kernel.FD, c kernel.WatchdogCall, n int32) (int32, error) {
+	if e := k.enter(callWatchdogControl); e != 0 {
+		return 0, e
+	}
+	w, e := k.m.watchdogAt(fd)
+	if e != 0 {
+		return 0, e
+	}
+	got, e := k.m.ioctlWatchdog(w, int(c), int64(n))
+	return int32(got), asError(e)
+}
+
+// watchdogAt is the watchdog behind a descriptor of PID 1.
+func (m *Machine) watchdogAt(fd kernel.FD) (*watchdog, kernel.Errno) {
+	d, e := m.descriptor(fd)
+	switch {
+	case e != 0:
+		return nil, e
+	case d.file.dog == nil:
+		return nil, kernel.ENOTTY
+	}
+	return d.file.dog, 0
+}
+
+// readBootStatus lets a driver ask its hardware why the machine has booted. Asked once, it forgets
+// (drivers/watchdog/i6300esb.c, esb_initdevice).
+func (m *Machine) readBootStatus(w *watchdog) {
+	if w.driver.keepsStatus {
+		w.status = watchdogOptions(m.persistent.BootStatus) & wdCardReset
+		m.persistent.BootStatus &^= uint32(wdCardReset)
 	}
 }
 

@@ -92,6 +92,8 @@ func Checks() []Check {
 		{Name: "write at", Run: writeAt},
 		{Name: "remove", Run: remove},
 		{Name: "sync", Run: sync},
+		{Name: "a child that does nothing", Run: nothing},
+		{Name: "a watchdog that is none", Run: noWatchdog},
 		{Name: "CAD_OFF in a namespace: EINVAL", Run: cadOff},
 		{Name: "RESTART", Run: reboot(kernel.Restart), Ends: 1},
 		{Name: "RESTART2", Run: reboot(kernel.Restart2), Ends: 1},
@@ -987,6 +989,47 @@ func sync(k kernel.Kernel, w World) error {
 		return err
 	}
 	return ended(e, pid, 0)
+}
+
+func nothing(k kernel.Kernel, w World) error {
+	pid, err := k.Call(kernel.Nothing{})
+	if err != nil {
+		return err
+	}
+	e, err := reap(k)
+	if err != nil {
+		return err
+	}
+	return ended(e, pid, 0)
+}
+
+// noWatchdog opens what is none, for to open one of the machine's would start it.
+func noWatchdog(k kernel.Kernel, w World) error {
+	const bad = 77
+	_, missing := k.OpenWatchdog(w.Missing)
+	_, dir := k.OpenWatchdog(w.Dir)
+	_, badSupport := k.WatchdogSupport(bad)
+	_, badTimeout := k.WatchdogControl(bad, kernel.SetTimeout, 1)
+	fd, err := k.OpenWatchdog(w.File)
+	if err != nil {
+		return err
+	}
+	if fd < 3 {
+		return fmt.Errorf("OpenWatchdog: got %d, want one above 2", fd)
+	}
+	_, support := k.WatchdogSupport(fd)
+	errs := []error{
+		want("OpenWatchdog", missing, kernel.ENOENT),
+		want("OpenWatchdog", dir, kernel.EISDIR),
+		want("WatchdogSupport", badSupport, ebadf),
+		want("WatchdogControl", badTimeout, ebadf),
+		want("WatchdogSupport", support, kernel.ENOTTY),
+	}
+	for c := kernel.GetStatus; c <= kernel.GetTimeLeft; c++ {
+		_, err := k.WatchdogControl(fd, c, 1)
+		errs = append(errs, want("WatchdogControl "+c.String(), err, kernel.ENOTTY))
+	}
+	return errors.Join(append(errs, want("Close", k.Close(fd), 0))...)
 }
 
 func cadOff(k kernel.Kernel, w World) error {
