@@ -100,6 +100,8 @@ type profile struct {
 	// stack is what is made of one that is full, and sysrq the keys.
 	stack stackProfile
 	sysrq sysrqProfile
+	// nmi is what is said of an NMI that nobody has asked for.
+	nmi nmiProfile
 	// The detectors.
 	lockup lockupProfile
 	rcu    rcuProfile
@@ -209,7 +211,7 @@ func linux26(name string) profile {
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
 		lockup: lockup26, oom: oom26, sysrq: sysrq26,
 		die: die2617, warn: warn2617, initDeath: initDeath2617, noInit: noInit26,
-		oneSwapper: true, doubleFault: doubleFaultSpins,
+		oneSwapper: true, doubleFault: doubleFaultSpins, nmi: nmi2617,
 	}
 }
 
@@ -217,7 +219,7 @@ func linux26(name string) profile {
 func linux2624(name string) profile {
 	p := linux26(name)
 	p.die, p.warn, p.initDeath, p.noInit = die2624, warn2624, initDeath2624, noInit2624
-	p.endTrace = endTraceSame
+	p.endTrace, p.nmi = endTraceSame, nmi2624
 	return p
 }
 
@@ -259,7 +261,7 @@ func linux4(name string, a arch) profile {
 	p.die, p.warn, p.noInit = die4, warn4, noInit4
 	p.stackProtector = "stack-protector: Kernel stack is corrupted in: {sym}"
 	p.backtraces, p.doubleFault = true, doubleFaultPanics
-	p.sysrq = sysrq4
+	p.sysrq, p.nmi = sysrq4, nmi4
 	if a == archX86 {
 		p.stack = stack4
 	}
@@ -299,7 +301,7 @@ func linux6(name string, a arch) profile {
 		p.kexecs = p.kexecs.crashing(crash6)
 	}
 	if a == archX86 {
-		p.dump, p.die, p.stack = dump6, die6, stack6
+		p.dump, p.die, p.stack, p.nmi = dump6, die6, stack6, nmi6
 	}
 	p.sysOff, p.warnsIRQs, p.sysfs, p.protects, p.saysWhere = true, true, true, true, true
 	return p
