@@ -273,6 +273,11 @@ type Files interface {
 	Proc(name string) ([]byte, error)
 	// SetProc writes one, for instance "sys/kernel/panic".
 	SetProc(name, value string) error
+	// Sys reads a file of PID 1's own detached sysfs, for instance "kernel/reboot/mode". Some
+	// of them wait for a lock of the kernel's, those of modules' parameters for a single one.
+	Sys(name string) ([]byte, error)
+	// SetSys writes one.
+	SetSys(name, value string) error
 	// Mount mounts a kernel file system on target, which it makes if need be.
 	Mount(m Mount) error
 	// WriteAt writes into a file that exists, at an offset from its start in bytes, or at its

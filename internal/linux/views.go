@@ -13,6 +13,7 @@ import (
 type views struct {
 	proc int // a directory: 0 not tried, -1 not to be had
 	dev  int
+	sys  int
 }
 
 // procView returns the descriptor of PID 1's own proc.
@@ -20,6 +21,9 @@ func (k *Kernel) procView() (int, error) { return view(&k.views.proc, "proc", "/
 
 // devView returns the descriptor of PID 1's own devtmpfs.
 func (k *Kernel) devView() (int, error) { return view(&k.views.dev, "devtmpfs", "/dev") }
+
+// sysView returns the descriptor of PID 1's own sysfs.
+func (k *Kernel) sysView() (int, error) { return view(&k.views.sys, "sysfs", "/sys") }
 
 func view(fd *int, fstype, usual string) (int, error) {
 	if *fd == 0 {
@@ -97,8 +101,11 @@ func isMount(fd int, fstype string) bool {
 	if unix.Fstatfs(fd, &st) != nil {
 		return false
 	}
-	if fstype == "proc" {
+	switch fstype {
+	case "proc":
 		return st.Type == unix.PROC_SUPER_MAGIC
+	case "sysfs":
+		return st.Type == unix.SYSFS_MAGIC
 	}
 	return st.Type == unix.TMPFS_MAGIC
 }
@@ -118,6 +125,29 @@ func (k *Kernel) SetProc(name, value string) error {
 	if err != nil {
 		return err
 	}
+	return setAt(dir, name, value)
+}
+
+// Sys reads a file of PID 1's own sysfs.
+func (k *Kernel) Sys(name string) ([]byte, error) {
+	dir, err := k.sysView()
+	if err != nil {
+		return nil, err
+	}
+	return readAt(dir, name)
+}
+
+// SetSys writes one.
+func (k *Kernel) SetSys(name, value string) error {
+	dir, err := k.sysView()
+	if err != nil {
+		return err
+	}
+	return setAt(dir, name, value)
+}
+
+// setAt writes a line into a file.
+func setAt(dir int, name, value string) error {
 	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func drawLife(t *rapid.T) life {
 		kernel.Signal(14), kernel.Signal(13), kernel.Signal(34),
 	})
 	calls := rapid.SampledFrom([]string{
-		"Spawn", "Call", "Watch", "Open", "Reopen", "Read", "Write", "ReadFile", "Proc", "SetProc",
+		"Spawn", "Call", "Watch", "Open", "Reopen", "Read", "Write", "ReadFile", "Proc", "SetProc", "Sys", "SetSys",
 	})
 	errnos := rapid.SampledFrom([]kernel.Errno{kernel.EAGAIN, kernel.EIO, kernel.EPERM, kernel.ENOENT})
 	for range rapid.IntRange(0, 20).Draw(t, "events") {

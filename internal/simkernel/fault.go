@@ -35,6 +35,8 @@ const (
 	callWriteAt
 	callProc
 	callSetProc
+	callSys
+	callSetSys
 	callMount
 	callRebootSelf
 	callLoopbackUp
@@ -50,8 +52,9 @@ const (
 var callNames = [callCount]string{
 	"Now", "Wall", "Next", "Watch", "Spawn", "Call", "Wait", "Kill", "KillAll", "Exec", "Setsid",
 	"Chdir", "Open", "Reopen", "Stdio", "FillStdio", "Read", "Write", "Close", "Unsent", "IsVT",
-	"Sane", "ReadFile", "ReadTrusted", "Exists", "Remove", "WriteAt", "Proc", "SetProc", "Mount",
-	"RebootSelf", "LoopbackUp", "OpenWatchdog", "WatchdogSupport", "WatchdogControl", "Log", "Sync", "Reboot",
+	"Sane", "ReadFile", "ReadTrusted", "Exists", "Remove", "WriteAt", "Proc", "SetProc", "Sys",
+	"SetSys", "Mount", "RebootSelf", "LoopbackUp", "OpenWatchdog", "WatchdogSupport",
+	"WatchdogControl", "Log", "Sync", "Reboot",
 }
 
 // fault is a failure to come.

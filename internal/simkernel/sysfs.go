@@ -206,3 +206,45 @@ func (sysFS) write(m *Machine, p *process, path, text string) kernel.Errno {
 	}
 	return syscall.EACCES
 }
+
+// Sys reads a file of PID 1's own sysfs.
+func (k *pid1Calls) Sys(name string) ([]byte, error) {
+	if e := k.enter(callSys); e != 0 {
+		return nil, e
+	}
+	if e := k.openSys(name, false); e != 0 {
+		return nil, e
+	}
+	if kind, _, _ := (sysFS{}).stat(k.m, k.m.init, name); kind == kindDir {
+		return nil, kernel.EISDIR
+	}
+	text, e := sysFS{}.read(k.m, k.m.init, name)
+	if e != 0 {
+		return nil, e
+	}
+	return []byte(text), nil
+}
+
+// SetSys writes a line into one.
+func (k *pid1Calls) SetSys(name, value string) error {
+	if e := k.enter(callSetSys); e != 0 {
+		return e
+	}
+	if e := k.openSys(name, true); e != 0 {
+		return e
+	}
+	return asError(sysFS{}.write(k.m, k.m.init, name, value+"\n"))
+}
+
+// openSys opens a file of PID 1's own sysfs.
+func (k *pid1Calls) openSys(name string, write bool) kernel.Errno {
+	switch kind, _, ok := (sysFS{}).stat(k.m, k.m.init, name); {
+	case !ok:
+		return kernel.ENOENT
+	case kind != kindDir:
+		return sysFS{}.open(k.m, k.m.init, name, write)
+	case write:
+		return kernel.EISDIR
+	}
+	return 0
+}

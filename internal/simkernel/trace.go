@@ -264,6 +264,18 @@ func (t *traced) SetProc(name, value string) error {
 	return err
 }
 
+func (t *traced) Sys(name string) ([]byte, error) {
+	b, err := t.k.Sys(name)
+	t.value(fmt.Sprintf("%q", b), err, "Sys(%s)", name)
+	return b, err
+}
+
+func (t *traced) SetSys(name, value string) error {
+	err := t.k.SetSys(name, value)
+	t.err(err, "SetSys(%s, %q)", name, value)
+	return err
+}
+
 func (t *traced) Mount(m kernel.Mount) error {
 	err := t.k.Mount(m)
 	t.err(err, "Mount(%s, %s)", m.Type, m.Target)

@@ -103,6 +103,7 @@ func Checks() []Check {
 		{Name: "setsid twice: EPERM", Run: setsid},
 		{Name: "change directory", Run: chdir},
 		{Name: "proc", Run: proc},
+		{Name: "sysfs", Run: sysfs},
 	}
 }
 
@@ -1092,5 +1093,25 @@ func proc(k kernel.Kernel, w World) error {
 	return errors.Join(
 		want("Proc", err, kernel.ENOENT),
 		want("SetProc", k.SetProc("sys/kernel/there_is_none", "1"), kernel.ENOENT),
+	)
+}
+
+func sysfs(k kernel.Kernel, w World) error {
+	// A parameter that no kernel lacks.
+	const file = "module/kernel/parameters/panic"
+	b, err := k.Sys(file)
+	if err != nil || !bytes.HasSuffix(b, []byte("\n")) {
+		return fmt.Errorf("Sys: got %q, %v, want a line", b, err)
+	}
+	_, none := k.Sys("kernel/there_is_none")
+	_, dir := k.Sys("kernel")
+	return errors.Join(
+		want("Sys", none, kernel.ENOENT),
+		want("Sys of a directory", dir, kernel.EISDIR),
+		want("SetSys", k.SetSys("kernel/there_is_none", "1"), kernel.ENOENT),
+		want("SetSys of a directory", k.SetSys("kernel", "1"), kernel.EISDIR),
+		want("SetSys of what can be read only", k.SetSys("kernel/vmcoreinfo", "1"), eacces),
+		// What it is it may stay: this is the host's.
+		want("SetSys", k.SetSys(file, strings.TrimSpace(string(b))), 0),
 	)
 }
