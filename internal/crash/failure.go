@@ -448,17 +448,29 @@ var failures = []failure{
 		since: v(4, 9, 0),
 		plan:  func(p *play) { p.starve, p.pretimeout = true, true },
 	},
+	sysrq("0", "show nothing on the console but the worst"),
 	sysrq("9", "show everything on the console"),
 	sysrq("b", "restart at once"),
 	sysrq("c", "crash on purpose"),
 	sysrq("e", "SIGTERM to all processes but PID 1"),
 	sysrq("f", "kill somebody as if there were no memory"),
 	sysrq("i", "SIGKILL to all processes but PID 1"),
+	sysrq("j", "thaw file systems that are frozen").from(v(2, 6, 29)),
+	sysrq("k", "kill all on this terminal"),
+	sysrq("l", "show where all CPUs are").from(v(2, 6, 29)),
+	sysrq("m", "show the memory"),
+	sysrq("n", "take their priority from processes in real time"),
 	sysrq("o", "power off"),
+	sysrq("p", "show the registers"),
+	sysrq("q", "show the timers").from(v(2, 6, 24)),
 	sysrq("r", "take the keyboard back from whoever has it raw"),
 	sysrq("s", "sync in an emergency"),
+	sysrq("t", "show all tasks"),
 	sysrq("u", "remount all read-only in an emergency"),
+	sysrq("w", "show the tasks in state D").from(v(2, 6, 24)),
 	sysrq("x", "a key that no kernel of the model knows"),
+	sysrq("z", "show what ftrace has").from(v(2, 6, 33)),
+	sysrq("R", "show the log once more").from(v(6, 12, 0)),
 }
 
 const (
@@ -557,6 +569,12 @@ func victimKeepsCPU(irqsOff bool) func(*play) {
 			CPU: p.cfg.Reboot.CPUs - 1, Name: "victim", How: simkernel.StuckCPU{IRQsOff: irqsOff},
 		})
 	}
+}
+
+// from is a failure that older versions do not have.
+func (f failure) from(since version) failure {
+	f.since = since
+	return f
 }
 
 // sysrq lets PID 1 write a key to /proc/sysrq-trigger.

@@ -143,18 +143,35 @@ func (m *Machine) panicPrint() {
 		m.showState(false)
 	}
 	if bits&panicPrintMemory != 0 {
-		m.printk(defaultMessageLevel, "Mem-Info:")
+		m.showMem()
 	}
 	if bits&panicPrintTimers != 0 {
-		m.printk(defaultMessageLevel, "Timer List Version: v0.9")
+		m.showTimers()
 	}
 	if bits&panicPrintFtrace != 0 {
-		m.printk(emergency, "Dumping ftrace buffer:")
-		m.printk(emergency, "   (ftrace buffer empty)")
+		m.dumpFtrace()
 	}
 	if bits&panicPrintBlocked != 0 {
 		m.showState(true)
 	}
+}
+
+// showMem, showTimers and dumpFtrace are show_mem, sysrq_timer_list_show and ftrace_dump. What they
+// would have to show is not the model's to know, but for the first line.
+func (m *Machine) showMem() {
+	defer m.in("show_mem")()
+	m.printk(defaultMessageLevel, "Mem-Info:")
+}
+
+func (m *Machine) showTimers() {
+	defer m.in("sysrq_timer_list_show")()
+	m.printk(defaultMessageLevel, "Timer List Version: v0.9")
+}
+
+func (m *Machine) dumpFtrace() {
+	defer m.in("ftrace_dump")()
+	m.printk(emergency, "Dumping ftrace buffer:")
+	m.printk(emergency, "   (ftrace buffer empty)")
 }
 
 // panicPrints are the bits of panic_print that the version knows.

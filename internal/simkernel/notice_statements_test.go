@@ -641,3 +641,36 @@ var watchdogStatements = []statement{
 		}
 	}},
 }
+
+// TestSysrqShows is what each key has the kernel say, by version.
+func TestSysrqShows(t *testing.T) {
+	for _, test := range []struct {
+		kernel, key string
+		want        []string
+	}{
+		{"linux-6.1-x86_64", "m", []string{"sysrq: Show Memory", "Mem-Info:"}},
+		{"linux-6.1-x86_64", "q", []string{
+			"sysrq: Show clockevent devices & pending hrtimers (no others)", "Timer List Version: v0.9",
+		}},
+		{"linux-6.1-x86_64", "z", []string{
+			"sysrq: Dump ftrace buffer", "Dumping ftrace buffer:", "   (ftrace buffer empty)",
+		}},
+		{"linux-6.1-x86_64", "j", []string{
+			"sysrq: Emergency Thaw of all frozen filesystems", "Emergency Thaw complete",
+		}},
+		{"linux-6.1-x86_64", "d", []string{"sysrq: " + sysrqHelp}},
+		{"linux-6.1-x86_64", "R", []string{"sysrq: " + sysrqHelp}},
+		{"linux-6.1-x86_64", "5", []string{"sysrq: Changing Loglevel", "sysrq: Loglevel set to 5"}},
+		{"linux-4.19-x86_64", "5", []string{"sysrq: SysRq : Changing Loglevel", "sysrq: Loglevel set to 5"}},
+		{"linux-3.10-arm", "5", []string{"SysRq : Changing Loglevel", "Loglevel set to 5"}},
+		{"linux-2.6.24-i386", "5", []string{"SysRq : Changing Loglevel", "Loglevel set to 5"}},
+		{"linux-2.6.24-i386", "w", []string{"SysRq : Show Blocked State"}},
+		{"linux-2.6.24-i386", "z", []string{"SysRq : " + sysrq2624.help}},
+		{"linux-2.6.17-i386", "w", []string{"SysRq : " + sysrq2617.help}},
+	} {
+		_, _, said := dead(t, Config{Kernel: test.kernel, Until: time.Minute}, writes(test.key))
+		if !slices.Equal(said, test.want) {
+			t.Errorf("%s, %s: said %q, want %q", test.kernel, test.key, said, test.want)
+		}
+	}
+}

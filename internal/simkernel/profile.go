@@ -209,7 +209,7 @@ func linux26(name string) profile {
 		starting: "Starting new kernel",
 		kexecs:   starts26,
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
-		lockup: lockup26, oom: oom26, sysrq: sysrq26,
+		lockup: lockup26, oom: oom26, sysrq: sysrq2617,
 		die: die2617, warn: warn2617, initDeath: initDeath2617, noInit: noInit26,
 		oneSwapper: true, doubleFault: doubleFaultSpins, nmi: nmi2617,
 	}
@@ -219,7 +219,7 @@ func linux26(name string) profile {
 func linux2624(name string) profile {
 	p := linux26(name)
 	p.die, p.warn, p.initDeath, p.noInit = die2624, warn2624, initDeath2624, noInit2624
-	p.endTrace, p.nmi = endTraceSame, nmi2624
+	p.endTrace, p.nmi, p.sysrq = endTraceSame, nmi2624, sysrq2624
 	return p
 }
 

@@ -188,6 +188,9 @@ var claimsOfNMI = []claim{
 			t.Errorf("said %q", f.said)
 		}
 	}, inThread, PressSysrq{Key: 's'})},
+	{at: "SysRq", says: "X stands for a key: m shows the memory", test: on26(Config{}, func(t *testing.T, f failed) {
+		f.wantLines(t, "SysRq : Show Memory", "Mem-Info:")
+	}, inThread, PressSysrq{Key: 'm'})},
 	{
 		at: "SysRq", says: "where keys are handled in soft interrupts, a panic in a hard one makes them deaf",
 		but: "the keyboard's own interrupt hands the key on to SysRq, and soft ones are not needed",

@@ -2,6 +2,7 @@ package simkernel
 
 import (
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -14,9 +15,12 @@ type sysrqProfile struct {
 	prefix string
 	// crash is what the key c does.
 	crash sysrqCrash
-	// all says that a written text that begins with _ has more than one key, and replays that
-	// R prints the log once more.
-	all, replays bool
+	// all says that a written text that begins with _ has more than one key.
+	all bool
+	// keys are those that it knows besides the digits, and help is said to any other.
+	keys, help string
+	// levelBare says that nothing stands before the new level.
+	levelBare bool
 }
 
 // sysrqCrash is how the key c crashes the machine.
@@ -29,12 +33,31 @@ const (
 )
 
 var (
-	sysrq26  = sysrqProfile{prefix: "SysRq : "}
-	sysrq3   = sysrqProfile{prefix: "SysRq : ", crash: crashOopses}
-	sysrq4   = sysrqProfile{prefix: "sysrq: SysRq : ", crash: crashOopses}
-	sysrq5   = sysrqProfile{prefix: "sysrq: ", crash: crashPanics}
-	sysrq612 = sysrqProfile{prefix: "sysrq: ", crash: crashPanics, all: true, replays: true}
+	sysrq2617 = sysrqProfile{
+		prefix: "SysRq : ", levelBare: true, keys: "bcefikmnoprstu",
+		help: "HELP : loglevel0-8 reBoot Crashdump tErm Full kIll saK showMem Nice powerOff showPc unRaw " +
+			"Sync showTasks Unmount ",
+	}
+	sysrq2624 = sysrqProfile{
+		prefix: "SysRq : ", levelBare: true, keys: "bcefikmnopqrstuw",
+		help: "HELP : loglevel0-8 reBoot Crashdump tErm Full kIll saK showMem Nice powerOff showPc " +
+			"show-all-timers(Q) unRaw Sync showTasks Unmount shoW-blocked-tasks ",
+	}
+	sysrq3 = sysrqProfile{
+		prefix: "SysRq : ", crash: crashOopses, levelBare: true, keys: sysrqKeys3, help: sysrqHelp,
+	}
+	sysrq4 = sysrqProfile{prefix: "sysrq: SysRq : ", crash: crashOopses, keys: sysrqKeys3, help: sysrqHelp}
+	sysrq5 = sysrqProfile{prefix: "sysrq: ", crash: crashPanics, keys: sysrqKeys3, help: sysrqHelp}
+
+	sysrq612 = sysrqProfile{
+		prefix: "sysrq: ", crash: crashPanics, all: true, keys: "R" + sysrqKeys3,
+		help: sysrqHelp,
+	}
 )
+
+// sysrqKeys3 are the keys from 3.10 on. The key d is for a kernel that is built to look for deadlocks
+// (CONFIG_LOCKDEP), which nobody's is.
+const sysrqKeys3 = "bcefijklmnopqrstuwz"
 
 // sysrqKey is a key: what the kernel says, and the bit of kernel.sysrq that allows it.
 type sysrqKey struct {
@@ -60,7 +83,6 @@ var sysrqKeys = [...]sysrqKey{
 	{'R', "Replay kernel logs on consoles", sysrqDump},
 	{'b', "Resetting", sysrqBoot},
 	{'c', "Trigger a crash", sysrqDump},
-	{'d', "Show Locks Held", sysrqDump},
 	{'e', "Terminate All Tasks", sysrqSignal},
 	{'f', "Manual OOM execution", sysrqSignal},
 	{'i', "Kill All Tasks", sysrqSignal},
@@ -80,7 +102,7 @@ var sysrqKeys = [...]sysrqKey{
 	{'z', "Dump ftrace buffer", sysrqDump},
 }
 
-// sysrqHelp is said to any other key.
+// sysrqHelp is said to any other key from 3.10 on.
 const sysrqHelp = "HELP : loglevel(0-9) reboot(b) crash(c) terminate-all-tasks(e) " +
 	"memory-full-oom-kill(f) kill-all-tasks(i) thaw-filesystems(j) sak(k) " +
 	"show-backtrace-all-active-cpus(l) show-memory-usage(m) nice-all-RT-tasks(n) poweroff(o) " +
@@ -90,7 +112,7 @@ const sysrqHelp = "HELP : loglevel(0-9) reboot(b) crash(c) terminate-all-tasks(e
 // findSysrq finds a key that the kernel knows.
 func (m *Machine) findSysrq(key byte) *sysrqKey {
 	for i := range sysrqKeys {
-		if k := &sysrqKeys[i]; k.key == key && (key != 'R' || m.kernel.sysrq.replays) {
+		if k := &sysrqKeys[i]; k.key == key && strings.IndexByte(m.kernel.sysrq.keys, key) >= 0 {
 			return k
 		}
 	}
@@ -162,13 +184,17 @@ func (m *Machine) handleSysrq(x *context, key byte) {
 	prefix := m.kernel.sysrq.prefix
 	if key >= '0' && key <= '9' {
 		m.printk(kernel.Info, prefix+"Changing Loglevel")
-		m.printk(kernel.Info, "sysrq: Loglevel set to "+string(key))
+		says := "Loglevel set to " + string(key)
+		if !m.kernel.sysrq.levelBare {
+			says = "sysrq: " + says
+		}
+		m.printk(kernel.Info, says)
 		levels[0] = int(key - '0')
 		return
 	}
 	k := m.findSysrq(key)
 	if k == nil {
-		m.printk(kernel.Info, prefix+sysrqHelp)
+		m.printk(kernel.Info, prefix+m.kernel.sysrq.help)
 		levels[0] = before
 		return
 	}
@@ -193,20 +219,31 @@ func (m *Machine) handleSysrq(x *context, key byte) {
 		}
 	case 'f':
 		m.post(m.now, Do(func(m *Machine) { OutOfMemory{Sysrq: true}.fail(m, m.kthread("kworker")) }))
+	case 'j':
+		m.post(m.now, Do(func(m *Machine) {
+			defer m.in("do_thaw_all")()
+			m.printk(kernel.Warning, "Emergency Thaw complete")
+		}))
 	case 'l':
 		m.printk(kernel.Info, "NMI backtrace for cpu "+strconv.Itoa(x.cpu.id))
 		m.showRegs(x)
 		m.allCPUBacktrace(x)
+	case 'm':
+		m.showMem()
 	case 'o':
 		m.queue(m.kernelPowerOff(), nil) // kernel/power/poweroff.c
 	case 'p':
 		m.showRegs(x)
+	case 'q':
+		m.showTimers()
 	case 'R':
 		m.replayLog()
 	case 's':
 		m.emergencySync()
 	case 't', 'w':
 		m.showState(key == 'w')
+	case 'z':
+		m.dumpFtrace()
 	case 'u':
 		m.kworker(m.emergencyRemount().and(&ioWait{then: func() {
 			defer m.in("do_emergency_remount")()
