@@ -51,6 +51,8 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"explain", "FAILURE", "tell step by step what the kernel does after a failure", (*tool).explain},
+		{"matrix", "", "tell of every failure whether the machine comes back", (*tool).matrix},
 		{"help", "", "print this", nil},
 	}
 }
@@ -103,9 +105,13 @@ func (t *tool) fails(status int, format string, args ...any) int {
 
 // failsBy says an error, and ends with the status that fits it.
 func (t *tool) failsBy(err error, format string, args ...any) int {
-	status := exitAmiss
+	return t.fails(statusOf(err), format+": %v", append(args, err)...)
+}
+
+// statusOf is the status that fits an error.
+func statusOf(err error) int {
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.EROFS) {
-		status = exitDenied
+		return exitDenied
 	}
-	return t.fails(status, format+": %v", append(args, err)...)
+	return exitAmiss
 }

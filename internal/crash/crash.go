@@ -51,6 +51,9 @@ type Report struct {
 	Verdict Verdict       `json:"verdict"`
 	// Steps is how much the model has done for it (simkernel.Machine.Steps).
 	Steps uint64 `json:"steps"`
+	// Passages are the functions and steps of the kernel that it has died through. Their lines count
+	// from the first of Lines on.
+	Passages []simkernel.Passage `json:"-"`
 }
 
 // Line is a line of the kernel log.
@@ -69,8 +72,20 @@ type Line struct {
 // failsAt is when the kernel fails, where it can be chosen.
 const failsAt = time.Second
 
-// patience is for how long a machine that has survived is watched.
+// patience is for how long a machine that has survived is watched, at least.
 const patience = 5 * time.Minute
+
+// watched is for how long it is: as long as the settings let a detector wait.
+func (p *play) watched() time.Duration {
+	const day = 24 * time.Hour
+	seconds := func(name string) time.Duration {
+		return time.Duration(min(p.lastNumber(name), int64(day/time.Second))) * time.Second
+	}
+	// Of a task that hangs the kernel knows between one timeout and two.
+	hung := 2*seconds("sysctl.kernel.hung_task_timeout_secs") + 10*time.Second
+	stalled := seconds("rcupdate.rcu_cpu_stall_timeout") + time.Minute
+	return max(patience, hung, stalled) + 2*p.longest
+}
 
 // Play plays a failure. The error says what is wrong with the Spec.
 func Play(spec Spec) (*Report, error) {
@@ -85,13 +100,21 @@ func Play(spec Spec) (*Report, error) {
 	for i, actions := range p.later {
 		m.At(p.at+time.Duration(i+1)*time.Second, actions...)
 	}
-	m.EndAt(p.at + patience + 2*p.longest)
+	m.EndAt(p.at + p.watched())
 	end := m.Boot(p.pid1)
 	r := &Report{At: p.at}
 	for _, l := range m.Log() {
 		r.Lines = append(r.Lines, Line{
 			At: l.At, Level: l.Level, OnConsole: l.Shown, Text: l.Text, By: l.By,
 		})
+	}
+	for _, q := range m.Passages() {
+		if q.From < p.at {
+			continue // of the boot
+		}
+		gone := m.Overwritten()
+		q.Said, q.Until = max(q.Said-gone, 0), max(q.Until-gone, 0)
+		r.Passages = append(r.Passages, q)
 	}
 	r.Verdict = p.judge(m, end, r)
 	r.Steps += m.Steps()
@@ -145,7 +168,7 @@ func prepare(spec Spec) (*play, error) {
 	}
 	p := &play{failure: f, at: failsAt}
 	p.cfg = simkernel.Config{
-		Kernel: k.name, Seed: spec.Seed, MagicSysrq: true,
+		Kernel: k.name, Seed: spec.Seed, MagicSysrq: true, Passages: true,
 		Reboot:   simkernel.RebootConfig{CPUs: spec.CPUs},
 		Firmware: simkernel.Firmware{ACPI: k.arch == x86},
 		Dirs:     []string{"/proc", "/sys", "/dev"},
@@ -170,7 +193,7 @@ func prepare(spec Spec) (*play, error) {
 	if err := p.guard(k, spec.Watchdogs); err != nil {
 		return nil, err
 	}
-	p.cfg.Until = p.at + patience + 2*p.longest + p.waits()
+	p.cfg.Until = p.at + p.watched() + p.waits()
 	return p, nil
 }
 

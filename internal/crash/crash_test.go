@@ -415,3 +415,57 @@ func TestEachLineHasItsStep(t *testing.T) {
 		}
 	}
 }
+
+func TestDefaults(t *testing.T) {
+	for _, name := range simkernel.Kernels() {
+		all, err := Defaults(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all["kernel.panic"] != "0" || all["kernel.sysrq"] == "" {
+			t.Errorf("%s: got %v", name, all)
+		}
+		for s, value := range all {
+			// What a kernel has, it can be given.
+			if s == "kernel.printk" || strings.ContainsAny(value, " \t") || value == "" {
+				continue
+			}
+			if _, err := prepare(Spec{Kernel: name, Settings: []Setting{{s, value}}}); err != nil &&
+				!strings.Contains(err.Error(), "expected") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	old, _ := Defaults("linux-4.19-x86_64")
+	if v, ok := old["kernel.warn_limit"]; ok {
+		t.Errorf("linux-4.19-x86_64 has warn_limit %q", v)
+	}
+	now, _ := Defaults("linux-6.1-x86_64")
+	for name, want := range map[string]string{
+		"kernel.oops_limit": "10000", "crash_kexec_post_notifiers": "N",
+		"rcupdate.rcu_cpu_stall_timeout": "21", "vm.panic_on_oom": "0",
+	} {
+		if now[name] != want {
+			t.Errorf("%s: got %q, want %q", name, now[name], want)
+		}
+	}
+}
+
+// TestDetectorsAreWaitedFor: what a setting puts off is seen all the same.
+func TestDetectorsAreWaitedFor(t *testing.T) {
+	for setting, test := range map[string]struct {
+		failure     string
+		after, most time.Duration
+	}{
+		"hung_task_timeout_secs=600":         {"hung-task", 10 * time.Minute, 20 * time.Minute},
+		"rcupdate.rcu_cpu_stall_timeout=300": {"rcu-stall", 5 * time.Minute, 6 * time.Minute},
+	} {
+		r := played(t, Spec{Failure: test.failure, CPUs: 2, Settings: set(t, setting, "panic=-1",
+			"hung_task_panic=1", "panic_on_rcu_stall=1", "softlockup_panic=1")})
+		v := &r.Verdict
+		if after := v.At - r.At; v.Ending != Restarted || after < test.after || after > test.most {
+			t.Errorf("%s: got %v after %v, want a restart after %v to %v", setting, v.Ending, after,
+				test.after, test.most)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/simkernel"
 )
 
@@ -133,6 +134,40 @@ func Settings() []string {
 	return slices.Compact(names)
 }
 
+// Defaults are the values that a kernel's settings have if nobody sets them, by their names. Those that
+// it does not have are not there.
+func Defaults(name string) (map[string]string, error) {
+	p, err := prepare(Spec{Kernel: name})
+	if err != nil {
+		return nil, err
+	}
+	k, err := kernelNamed(p.cfg.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]string)
+	simkernel.New(p.cfg).Boot(func(seam kernel.Kernel) int {
+		for _, s := range Settings() {
+			if k.is < came[s] || only[s] != "" && k.arch != only[s] {
+				continue
+			}
+			text, err := seam.Proc("sys/" + strings.ReplaceAll(s, ".", "/"))
+			if !simkernel.HasSysctl(s) {
+				module, parameter, found := strings.Cut(s, ".")
+				if !found {
+					module, parameter = "kernel", s
+				}
+				text, err = seam.ReadFile("/sys/module/" + module + "/parameters/" + parameter)
+			}
+			if err == nil {
+				values[s] = strings.TrimSpace(string(text))
+			}
+		}
+		return 0
+	})
+	return values, nil
+}
+
 // word adds words to the kernel's command line.
 func (p *play) word(text string) {
 	if text != "" {
@@ -213,6 +248,17 @@ func (p *play) setWord(k *profile, w *bootWord, s Setting) error {
 		p.word(w.name + "=" + s.Value)
 	}
 	return nil
+}
+
+// lastNumber is the number that a word of the command line sets last: 0 if none does.
+func (p *play) lastNumber(name string) int64 {
+	var last int64
+	for word := range strings.FieldsSeq(p.cfg.Cmdline) {
+		if has, value, _ := strings.Cut(word, "="); has == name {
+			last, _ = strconv.ParseInt(value, 0, 64)
+		}
+	}
+	return max(last, 0)
 }
 
 // waits is how long the settings let a kernel wait before it restarts, at most.

@@ -103,6 +103,8 @@ type Config struct {
 	Until time.Duration
 	// Trace, if set, is told every call of PID 1 with its result.
 	Trace func(at time.Duration, call string)
+	// Passages says that the machine is to note through which functions it dies.
+	Passages bool
 }
 
 // Machine is a simulated machine. It is made by New and used by one goroutine.
@@ -172,6 +174,7 @@ type Machine struct {
 
 	syncTime time.Duration
 	kernel   *profile
+	passages []Passage
 	reboot   rebootState
 	cpus     []cpu
 	hardware hardwareEvents

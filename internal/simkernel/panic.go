@@ -546,7 +546,11 @@ func (m *Machine) in(function string) (leave func()) {
 	d := &m.dying
 	d.function = append(d.function, function)
 	n := len(d.function)
-	return func() { d.function = d.function[:n-1] }
+	left := m.passes(function, n-1)
+	return func() {
+		left()
+		d.function = d.function[:n-1]
+	}
 }
 
 // function is what is under way, from the outermost on.
