@@ -54,14 +54,19 @@ const (
 	panicUnbust     panicStep = "bust_spinlocks(0)"
 	panicDumpStack  panicStep = "dump_stack"
 	panicKGDB       panicStep = "kgdb_panic"
-	panicCrashKexec panicStep = "crash_kexec"            // tried always
-	panicEarlyKexec panicStep = "__crash_kexec"          // unless post_notifiers
-	panicSendStop   panicStep = "smp_send_stop"          // always
-	panicStopOthers panicStep = "crash_smp_send_stop"    // or smp_send_stop, by post_notifiers
-	panicNotifiers  panicStep = "panic_notifier_list"    //
-	panicPrint      panicStep = "panic_print_sys_info"   //
-	panicDump       panicStep = "kmsg_dump"              //
-	panicLateKexec  panicStep = "__crash_kexec (late)"   // if post_notifiers
+	panicCrashKexec panicStep = "crash_kexec"   // tried always
+	panicEarlyKexec panicStep = "__crash_kexec" // unless post_notifiers
+	panicSafeFlush  panicStep = "printk_safe_flush_on_panic"
+	panicLegacySync panicStep = "printk_legacy_allow_panic_sync"
+	panicSendStop   panicStep = "smp_send_stop"        // always
+	panicStopOthers panicStep = "crash_smp_send_stop"  // or smp_send_stop, by post_notifiers
+	panicNotifiers  panicStep = "panic_notifier_list"  //
+	panicPrint      panicStep = "panic_print_sys_info" //
+	panicDump       panicStep = "kmsg_dump"            //
+	panicLateKexec  panicStep = "__crash_kexec (late)" // if post_notifiers
+	panicUnblankVT  panicStep = "unblank_screen"
+	panicLocksOff   panicStep = "debug_locks_off"
+	panicNbcon      panicStep = "nbcon_atomic_flush_unsafe"
 	panicUnblank    panicStep = "console_unblank"        //
 	panicFlush      panicStep = "console_flush_on_panic" //
 	panicReplay     panicStep = "console_replay"         //
@@ -126,9 +131,9 @@ var (
 	panic4 = panicProfile{
 		steps: []panicStep{
 			panicClearWarn, panicIRQOff, panicPreempt, panicCPU, panicVerbose, panicBust,
-			panicMessage, panicDumpStack, panicEarlyKexec, panicStopOthers, panicNotifiers,
-			panicDump, panicLateKexec, panicUnblank, panicFlush, panicDelay, panicRestart,
-			panicEndLine, panicIRQOn, panicLoop,
+			panicMessage, panicDumpStack, panicSafeFlush, panicEarlyKexec, panicStopOthers,
+			panicNotifiers, panicSafeFlush, panicDump, panicLateKexec, panicUnblankVT, panicUnblank,
+			panicLocksOff, panicFlush, panicDelay, panicRestart, panicEndLine, panicIRQOn, panicLoop,
 		},
 		restarts: true, step: panicTimerStep, blink: panicBlinkTime,
 		kgdb: kgdbNotifier, kgdbYields: true,
@@ -136,10 +141,10 @@ var (
 	panic5 = panicProfile{
 		steps: []panicStep{
 			panicClearWarn, panicIRQOff, panicPreempt, panicCPU, panicVerbose, panicBust,
-			panicMessage, panicDumpStack, panicKGDB, panicEarlyKexec, panicStopOthers,
-			panicNotifiers, panicDump, panicLateKexec, panicUnblank, panicFlush, panicPrint,
-			panicReplay, panicDelay, panicRebootMode, panicRestart, panicEndLine, panicSuppress,
-			panicFlush, panicIRQOn, panicLoop,
+			panicMessage, panicDumpStack, panicKGDB, panicSafeFlush, panicEarlyKexec, panicStopOthers,
+			panicNotifiers, panicSafeFlush, panicDump, panicLateKexec, panicUnblankVT, panicUnblank,
+			panicLocksOff, panicFlush, panicPrint, panicReplay, panicDelay, panicRebootMode,
+			panicRestart, panicEndLine, panicSuppress, panicFlush, panicIRQOn, panicLoop,
 		},
 		prints: 0x3f, strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
 		kgdb: kgdbStep, kgdbYields: true,
@@ -148,11 +153,22 @@ var (
 		steps: []panicStep{
 			panicClearWarn, panicIRQOff, panicPreempt, panicCPU, panicVerbose, panicBust,
 			panicMessage, panicDumpStack, panicKGDB, panicEarlyKexec, panicStopOthers,
-			panicNotifiers, panicPrint, panicDump, panicLateKexec, panicUnblank, panicFlush,
-			panicReplay, panicDelay, panicRebootMode, panicRestart, panicEndLine, panicSuppress,
-			panicFlush, panicIRQOn, panicLoop,
+			panicNotifiers, panicPrint, panicDump, panicLateKexec, panicUnblank, panicLocksOff,
+			panicFlush, panicReplay, panicDelay, panicRebootMode, panicRestart, panicEndLine,
+			panicSuppress, panicFlush, panicIRQOn, panicLoop,
 		},
 		prints: 0x7f, strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
+		kgdb: kgdbStep, kgdbYields: true,
+	}
+	panic612 = panicProfile{
+		steps: []panicStep{
+			panicClearWarn, panicIRQOff, panicPreempt, panicCPU, panicVerbose, panicBust,
+			panicMessage, panicDumpStack, panicKGDB, panicEarlyKexec, panicStopOthers, panicLegacySync,
+			panicNotifiers, panicPrint, panicDump, panicLateKexec, panicUnblank, panicLocksOff,
+			panicFlush, panicReplay, panicDelay, panicRebootMode, panicRestart, panicEndLine,
+			panicSuppress, panicFlush, panicNbcon, panicIRQOn, panicLoop,
+		},
+		prints: 0xff, strips: true, restarts: true, step: panicTimerStep, blink: panicBlinkTime,
 		kgdb: kgdbStep, kgdbYields: true,
 	}
 )
@@ -302,7 +318,8 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 		m.panicPrint()
 	case panicDump:
 		m.kmsgDump(DumpPanic)
-	case panicUnblank, panicFlush: // the model's console has no backlog
+	case panicSafeFlush, panicLegacySync, panicUnblankVT, panicUnblank, panicLocksOff, panicFlush,
+		panicNbcon: // the model's console has no backlog, and nothing looks for deadlocks
 	case panicReplay:
 		m.panicReplay()
 	case panicDelay:

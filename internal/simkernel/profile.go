@@ -310,7 +310,7 @@ func linux6(name string, a arch) profile {
 // linux612 is 6.12.
 func linux612(name string, a arch) profile {
 	p := linux6(name, a)
-	p.fallback, p.hung, p.panic.prints = true, hung612, 0xff
+	p.fallback, p.hung, p.panic = true, hung612, panic612
 	p.stopsAtPowerOff, p.rcu = true, rcu612
 	p.sysrq, p.noInit = sysrq612, noInit612
 	p.kexecs = p.kexecs.of(6, 12)

@@ -87,6 +87,13 @@ var claimsOf419Panic = []claim{
 		within := Do(func(m *Machine) { m.dying.oopsInProgress = 1 })
 		wantEqual(t, "within one", panicOn419(t, Config{}, within, panics).has("Call Trace:"), false)
 	}},
+	{at: "panic", says: "what NMIs have said is flushed before the crash kernel, and after the notifiers", test: func(t *testing.T) {
+		steps := profileOf(on419).panic.steps
+		i := slices.Index(steps, panicSafeFlush)
+		wantEqual(t, "first", steps[i-1:i+2], []panicStep{panicDumpStack, panicSafeFlush, panicEarlyKexec})
+		i += 1 + slices.Index(steps[i+1:], panicSafeFlush)
+		wantEqual(t, "second", steps[i-1:i+2], []panicStep{panicNotifiers, panicSafeFlush, panicDump})
+	}},
 	{at: "panic", says: "without post_notifiers the crash kernel is started at once", test: func(t *testing.T) {
 		d := panicOn419(t, cpus("", 2))
 		d.wantThen(t, Kexeced)
@@ -123,10 +130,18 @@ var claimsOf419Panic = []claim{
 			"crash_setup_regs",
 		})
 	}},
-	{at: "panic", says: "the console is unblanked and flushed", test: func(t *testing.T) {
+	{at: "panic", says: "screen and console are unblanked, locks looked at no more, the console flushed", test: func(t *testing.T) {
 		steps := profileOf(on419).panic.steps
-		i := slices.Index(steps, panicUnblank)
-		wantEqual(t, "steps", steps[i:i+3], []panicStep{panicUnblank, panicFlush, panicDelay})
+		i := slices.Index(steps, panicUnblankVT)
+		wantEqual(t, "steps", steps[i:i+5],
+			[]panicStep{panicUnblankVT, panicUnblank, panicLocksOff, panicFlush, panicDelay})
+	}},
+	{at: "panic", says: "without a function for the lights there is one that does nothing", test: func(t *testing.T) {
+		d := panicOn419(t, Config{Cmdline: "panic=3"})
+		lit := panicOn419(t, Config{Cmdline: "panic=3", Panic: PanicConfig{Blinker: &Blinker{Takes: 7 * time.Millisecond}}})
+		// It is told as often, but for the time that real lights take.
+		wantEqual(t, "blinks", []int{d.Blinks(), lit.Blinks()}, []int{15, 15})
+		wantEqual(t, "time", d.end.At-d.end.Since, 3*time.Second)
 	}},
 	{
 		at: "panic", says: "panic_timeout above 0 waits in steps of 100 ms and blinks each 200",
