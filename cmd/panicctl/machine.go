@@ -432,8 +432,16 @@ func (m *machine) hardware() string {
 	return strings.Join(words, ", ")
 }
 
-// isSet is what is set, in words.
+// isSet is what is set, in a line.
 func (m *machine) isSet() string {
+	if words := m.words(); len(words) > 0 {
+		return strings.Join(words, " ")
+	}
+	return "nothing: all is as the kernel has it"
+}
+
+// words are what is set, each as name=value.
+func (m *machine) words() []string {
 	values := make(map[string]string)
 	var order []string
 	for _, s := range slices.Concat(m.Settings, m.ByInit) {
@@ -450,8 +458,5 @@ func (m *machine) isSet() string {
 		}
 		words = append(words, word)
 	}
-	if len(words) == 0 {
-		return "nothing: all is as the kernel has it"
-	}
-	return strings.Join(words, " ")
+	return words
 }

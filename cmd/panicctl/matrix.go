@@ -17,10 +17,11 @@ func (t *tool) matrix(args []string) int {
 	var (
 		o              machineFlags
 		asJSON, strict bool
-		only           string
+		page, only     string
 	)
 	o.define(fs)
 	fs.BoolVar(&asJSON, "json", false, "print an array with an object for each failure; times are in seconds")
+	fs.StringVar(&page, "html", "", "write a page with a timeline of each failure to this `file`; - is the standard output")
 	fs.BoolVar(&strict, "strict", false, "end with status 1 if there is a failure that the machine hangs after")
 	fs.StringVar(&only, "family", "", "only failures of this `family`: "+families())
 	words, status, done := t.parse(fs, args)
@@ -44,6 +45,10 @@ func (t *tool) matrix(args []string) int {
 		rows = slices.DeleteFunc(rows, func(r matrix.Row) bool { return r.Family != matrix.Family(only) })
 	}
 	switch {
+	case page != "":
+		if status := t.writePage(page, m, rows); status != exitOK {
+			return status
+		}
 	case asJSON:
 		if status := t.printJSON(rows); status != exitOK {
 			return status
