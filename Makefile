@@ -39,8 +39,9 @@ QEMU_arm64   := program:qemu-system-aarch64
 QEMU_arm     := program:qemu-system-arm
 QEMU_riscv64 := program:qemu-system-riscv64
 # Not every machine can run a container, so the tests do not insist on that.
-TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:cpio program:mandoc \
-              program:podman program:runc program:unshare program:mkfs.ext4 program:losetup
+TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:aarch64-linux-gnu-gcc \
+              program:cpio program:mandoc program:podman program:runc program:unshare \
+              program:mkfs.ext4 program:losetup
 
 ifneq ($(filter build init image run install,$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
 ifeq ($(QEMU_$(ARCH)),)
@@ -220,9 +221,9 @@ install: build/init-$(ARCH) ## install init, its other names and the manual belo
 	done
 
 .PHONY: deps
-deps: ## get what tests and run need: QEMU, a C compiler; kernels and BusyBox into build/
-	@go run ./test/fetch --arch amd64 $(TEST_NEEDS) kernel busybox
-	@go run ./test/fetch --arch arm64 kernel busybox
+deps: ## get what tests and run need: QEMU, C compilers; kernels, headers, BusyBox into build/
+	@go run ./test/fetch --arch amd64 $(TEST_NEEDS) kernel headers busybox
+	@go run ./test/fetch --arch arm64 kernel headers busybox
 
 .PHONY: clean
 clean: ## remove what was built, but not what was downloaded

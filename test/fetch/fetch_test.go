@@ -226,10 +226,19 @@ func TestUnknownThingsAreNamed(t *testing.T) {
 // Debian's headers of a kernel lie in three packages of two architectures, and the Makefile of one
 // includes what another would have installed below /usr/src.
 func TestHeadersAreOneTreeThatNeedsNothingInstalled(t *testing.T) {
+	for _, c := range []struct{ thing, tree, release string }{
+		{"headers-generic", "arm64-generic", "6.1.0-56-arm64"},
+		{"headers", "arm64", "6.1.0-56-cloud-arm64"},
+	} {
+		t.Run(c.thing, func(t *testing.T) { headersAreOneTree(t, c.thing, c.tree, c.release) })
+	}
+}
+
+func headersAreOneTree(t *testing.T, thing, name, release string) {
 	w, f := newWorld(t)
-	touch(filepath.Join(f.dir, "kernels/arm64-generic/boot/config-6.1.0-56-arm64"))
-	const flavour, common, kbuild = "linux-headers-6.1.0-56-arm64", "linux-headers-6.1.0-56-common",
-		"linux-kbuild-6.1"
+	touch(filepath.Join(f.dir, "kernels", name, "boot/config-"+release))
+	const common, kbuild = "linux-headers-6.1.0-56-common", "linux-kbuild-6.1"
+	flavour := "linux-headers-" + release
 	w.needs = map[string][]string{flavour: {"gcc-12", common, kbuild}}
 	w.contents[flavour] = []string{"usr/src/" + flavour + "/.config"}
 	w.contents[common] = []string{"usr/src/" + common + "/Makefile", "usr/share/doc/" + common}
@@ -237,10 +246,10 @@ func TestHeadersAreOneTreeThatNeedsNothingInstalled(t *testing.T) {
 	w.texts = map[string]string{
 		"usr/src/" + flavour + "/Makefile": "include /usr/src/" + common + "/Makefile\n",
 	}
-	if err := f.fetch("arm64", []string{"headers-generic"}); err != nil {
+	if err := f.fetch("arm64", []string{thing}); err != nil {
 		t.Fatal(err)
 	}
-	tree := filepath.Join(f.dir, "headers/arm64-generic")
+	tree := filepath.Join(f.dir, "headers", name)
 	for _, want := range []string{
 		"build/.config", "usr/src/" + common + "/Makefile",
 		"usr/lib/linux-kbuild-6.1/scripts/mod/modpost",
@@ -266,15 +275,17 @@ func TestHeadersAreOneTreeThatNeedsNothingInstalled(t *testing.T) {
 		t.Errorf("packages came for these architectures: %v", architectures)
 	}
 	w.calls = nil
-	if err := f.fetch("arm64", []string{"headers-generic"}); err != nil || len(w.calls) != 0 {
+	if err := f.fetch("arm64", []string{thing}); err != nil || len(w.calls) != 0 {
 		t.Errorf("a second run called (%v):\n%s", err, strings.Join(w.calls, "\n"))
 	}
 }
 
 func TestHeadersNeedTheirKernel(t *testing.T) {
-	_, f := newWorld(t)
-	err := f.fetch("arm64", []string{"headers-generic"})
-	if err == nil || !strings.Contains(err.Error(), "fetch kernel-generic first") {
-		t.Errorf("error: %v", err)
+	for _, name := range []string{"", "-generic"} {
+		_, f := newWorld(t)
+		err := f.fetch("arm64", []string{"headers" + name})
+		if want := "headers" + name + ": fetch kernel" + name + " first"; err == nil || err.Error() != want {
+			t.Errorf("headers%s: got %v, want %q", name, err, want)
+		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // in common, and the scripts and programs of the build itself. The last come for this machine's
 // architecture, since they run here.
 func (f *fetcher) headers(arch, name string) error {
-	to := filepath.Join(f.dir, "headers", arch+"-"+name)
+	to := filepath.Join(f.dir, "headers", tree(arch, name))
 	if exists(filepath.Join(to, "build")) {
 		return nil
 	}
@@ -43,30 +43,33 @@ func (f *fetcher) headers(arch, name string) error {
 		}
 		parts = append(parts, p)
 	}
-	tree := filepath.Join(work, "tree")
+	whole := filepath.Join(work, "tree")
 	for _, p := range parts {
-		if err := merge(filepath.Join(work, p, "usr"), filepath.Join(tree, "usr")); err != nil {
+		if err := merge(filepath.Join(work, p, "usr"), filepath.Join(whole, "usr")); err != nil {
 			return err
 		}
 	}
 	build := filepath.Join("usr", "src", pkg)
-	if err := mendMakefile(filepath.Join(tree, build, "Makefile")); err != nil {
+	if err := mendMakefile(filepath.Join(whole, build, "Makefile")); err != nil {
 		return err
 	}
-	if err := os.Symlink(build, filepath.Join(tree, "build")); err != nil {
+	if err := os.Symlink(build, filepath.Join(whole, "build")); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(to); err != nil {
 		return err
 	}
-	return os.Rename(tree, to)
+	return os.Rename(whole, to)
 }
 
 // kernelVersion is what uname would say in a kernel that has been fetched.
 func (f *fetcher) kernelVersion(arch, name string) (string, error) {
 	configs, err := filepath.Glob(filepath.Join(f.kernelDir(arch, name), "boot", "config-*"))
 	if err != nil || len(configs) != 1 {
-		return "", fmt.Errorf("headers-%s: fetch kernel-%s first", name, name)
+		if name != "" {
+			name = "-" + name
+		}
+		return "", fmt.Errorf("headers%s: fetch kernel%s first", name, name)
 	}
 	return strings.TrimPrefix(filepath.Base(configs[0]), "config-"), nil
 }

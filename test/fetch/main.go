@@ -7,8 +7,9 @@
 //	kernel          the small kernel for virtual machines, with its modules
 //	kernel-generic  the kernel for all machines, with its modules
 //	kernel-6.12     the same, of Linux 6.12, where Debian has that beside an older one
-//	headers-generic what modules for kernel-generic are built against, for a compiler of this
-//	                machine or a cross compiler
+//	headers         what modules for kernel are built against, for a compiler of this machine
+//	                or a cross compiler
+//	headers-generic the same for kernel-generic
 //	headers-6.12    the same for kernel-6.12
 //	busybox         a static BusyBox
 //	package:NAME    any package of the distribution, unpacked
@@ -99,16 +100,18 @@ func (f *fetcher) fetch(arch string, things []string) error {
 		case thing == "busybox":
 			err = f.busybox(a, filepath.Join(f.dir, "busybox", arch))
 		case thing == "kernel":
-			err = f.kernel(a, a.cloud, filepath.Join(f.dir, "kernels", arch))
+			err = f.kernel(a, a.cloud, f.kernelDir(arch, ""))
 		case thing == "kernel-generic":
 			err = f.kernel(a, a.generic, f.kernelDir(arch, "generic"))
 		case thing == "kernel-6.12":
 			err = f.kernel(a, "linux-image-6.12-"+a.name, f.kernelDir(arch, "6.12"))
+		case thing == "headers":
+			err = f.headers(arch, "")
 		case thing == "headers-generic", thing == "headers-6.12":
 			err = f.headers(arch, strings.TrimPrefix(thing, "headers-"))
 		default:
 			err = fmt.Errorf("unknown thing %q: want kernel, kernel-generic, kernel-6.12, "+
-				"headers-generic, headers-6.12, busybox, package:NAME or program:NAME", thing)
+				"headers, headers-generic, headers-6.12, busybox, package:NAME or program:NAME", thing)
 		}
 		if err != nil {
 			return err
@@ -137,9 +140,17 @@ func (f *fetcher) kernel(a debianArch, meta, to string) error {
 	return os.Symlink(filepath.Join("boot", filepath.Base(images[0])), filepath.Join(to, "vmlinuz"))
 }
 
-// kernelDir is where a kernel of that name goes.
+// kernelDir is where a kernel of that name goes; the small one for virtual machines has none.
 func (f *fetcher) kernelDir(arch, name string) string {
-	return filepath.Join(f.dir, "kernels", arch+"-"+name)
+	return filepath.Join(f.dir, "kernels", tree(arch, name))
+}
+
+// tree is what the directories of a kernel, and of its headers, are called.
+func tree(arch, name string) string {
+	if name == "" {
+		return arch
+	}
+	return arch + "-" + name
 }
 
 // busybox leaves only the program itself, as the file to.
