@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rebound-init/rebound/initramfs/image"
+	"github.com/rebound-init/rebound/test/crashmodule"
 	"github.com/rebound-init/rebound/test/qemu"
 )
 
@@ -22,7 +23,6 @@ type guests struct {
 
 func (g guests) kernelDir(k Kernel) string { return filepath.Join(g.build, "kernels", k.Tree) }
 func (g guests) vmlinuz(k Kernel) string   { return filepath.Join(g.kernelDir(k), "vmlinuz") }
-func (g guests) crashDir(k Kernel) string  { return filepath.Join(g.build, "crash", k.Tree) }
 
 func (g guests) busybox(k Kernel) string { return filepath.Join(g.build, "busybox", k.Arch) }
 
@@ -36,7 +36,7 @@ func (g guests) capture(k Kernel) string {
 
 // prepare builds the crash module, the guest's PID 1, and the initramfs of the capture kernel.
 func (g guests) prepare(ctx context.Context, k Kernel) error {
-	if err := g.buildModule(ctx, k); err != nil {
+	if _, err := crashTarget(k).Build(ctx); err != nil {
 		return err
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w",
@@ -61,33 +61,9 @@ func (g guests) prepare(ctx context.Context, k Kernel) error {
 	return err
 }
 
-// buildModule builds the crash module outside of the sources, as make -C does with M=.
-func (g guests) buildModule(ctx context.Context, k Kernel) error {
-	dir, sources := g.crashDir(k), filepath.Join(filepath.Dir(g.build), "test", "kernels", "module")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for _, name := range []string{"Kbuild", "rebound_crash.c"} {
-		text, err := os.ReadFile(filepath.Join(sources, name))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			return err
-		}
-	}
-	args := []string{
-		"-s", "-C", filepath.Join(g.build, "headers", k.Tree, "build"), "M=" + dir, "modules",
-		// Type information would need vmlinux and a program that reads it.
-		"CONFIG_DEBUG_INFO_BTF_MODULES=",
-	}
-	if k.Arch == "arm64" {
-		args = append(args, "ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-")
-	}
-	if out, err := exec.CommandContext(ctx, "make", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("crash module for %s: %w\n%s", k.Name, err, out)
-	}
-	return nil
+// crashTarget is the kernel as the builder of the crash module knows it.
+func crashTarget(k Kernel) crashmodule.Target {
+	return crashmodule.Target{Arch: k.Arch, Tree: k.Tree}
 }
 
 // release is what uname says in a kernel.
@@ -150,7 +126,7 @@ func (g guests) machine(k Kernel, cpus int) (qemu.Machine, error) {
 			{Path: "init", Perm: 0o755, Source: g.guest(k)},
 			{Path: "crasher", Perm: 0o755, Source: g.busybox(k)},
 			{Path: "shell/init", Perm: 0o755, Source: g.busybox(k)},
-			{Path: "modules/rebound_crash.ko", Source: filepath.Join(g.crashDir(k), "rebound_crash.ko")},
+			{Path: "modules/" + crashmodule.Name, Source: crashTarget(k).File()},
 			{Path: "kernel", Source: g.vmlinuz(k)},
 			{Path: "capture.cpio", Source: g.capture(k)},
 		},

@@ -39,15 +39,19 @@ func agent() int {
 	line := os.NewFile(stage.AgentLine, "line")
 	for orders := bufio.NewScanner(line); orders.Scan(); {
 		var o stage.Order
+		then := func() {}
 		err := json.Unmarshal(orders.Bytes(), &o)
 		if err == nil {
-			err = carryOut(o)
+			then, err = carryOut(o)
 		}
 		answer := stage.Done
 		if err != nil {
 			answer = err.Error()
 		}
 		fmt.Fprintln(line, answer)
+		if err == nil {
+			then()
+		}
 		if o.Leave {
 			break
 		}
@@ -72,7 +76,9 @@ func settle() {
 	}
 }
 
-func carryOut(o stage.Order) error {
+// carryOut carries out an order, but for what comes after the answer.
+func carryOut(o stage.Order) (then func(), err error) {
+	then = func() {}
 	for _, sig := range o.Signals {
 		k := actor.Kill{Name: o.Name, Signal: sig}
 		if o.Name == "" {
@@ -83,32 +89,41 @@ func carryOut(o stage.Order) error {
 	}
 	if o.Write != "" {
 		if err := os.MkdirAll(filepath.Dir(o.Write), 0o755); err != nil {
-			return err
+			return nil, err
 		}
 		part := o.Write + ".part"
 		if err := os.WriteFile(part, []byte(o.Text), 0o644); err != nil {
-			return err
+			return nil, err
 		}
 		if err := os.Rename(part, o.Write); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if o.Poke != "" {
-		return poke(o.Poke, o.Text)
-	}
 	if o.Remove != "" {
-		return os.Remove(o.Remove)
+		return then, os.Remove(o.Remove)
 	}
-	return nil
+	if last := len(o.Poke) - 1; last >= 0 {
+		for _, p := range o.Poke[:last] {
+			if err := os.WriteFile(p.File, []byte(p.Text), 0); err != nil {
+				return nil, err
+			}
+		}
+		return poke(o.Poke[last])
+	}
+	return then, nil
 }
 
-// poke writes to a file of the kernel's.
-func poke(name, text string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+// poke prepares to write to a file of the kernel's. It is written when the answer has left the
+// machine.
+func poke(p stage.Poke) (then func(), err error) {
+	f, err := os.OpenFile(p.File, os.O_WRONLY, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close()
-	_, err = f.WriteString(text)
-	return err
+	return func() {
+		const drain = 1 // with this TCSBRK is tcdrain(3)
+		_ = unix.IoctlSetInt(stage.AgentLine, unix.TCSBRK, drain)
+		_, _ = f.WriteString(p.Text)
+		f.Close()
+	}, nil
 }

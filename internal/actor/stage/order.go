@@ -12,11 +12,15 @@ type Order struct {
 	Write  string `json:",omitempty"`
 	Text   string `json:",omitempty"`
 	Remove string `json:",omitempty"`
-	// Poke is a file that is there, into which Text is written as it is.
-	Poke string `json:",omitempty"`
+	// Poke are texts for files of the kernel's, written as they are. The answer comes before the
+	// last of them: behind that there may be nobody to answer.
+	Poke []Poke `json:",omitempty"`
 	// Leave ends the agent.
 	Leave bool `json:",omitempty"`
 }
+
+// Poke is a text for a file that is there.
+type Poke struct{ File, Text string }
 
 // Done is the agent's answer to an order that it has carried out.
 const Done = "done"

@@ -32,6 +32,8 @@ type Plan struct {
 	Bind [][2]string
 	// Proc mounts /proc.
 	Proc bool
+	// Module is a kernel module that is loaded, and removed.
+	Module string
 	// NoSysBoot takes CAP_SYS_BOOT away.
 	NoSysBoot bool
 	// Keyboard waits for the keyboard.
@@ -40,6 +42,8 @@ type Plan struct {
 	// with Agent it gives orders to an agent, too.
 	Line  string
 	Agent bool
+	// Avoid are CPUs that the agent does not run on.
+	Avoid []int
 	// Console is a device, or a file, that becomes descriptors 0 to 2. Without one they stay
 	// what they are; with NoStdio they are closed.
 	Console string
@@ -94,7 +98,7 @@ func play(argv []string) error {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return err
 	}
-	for _, step := range []func() error{p.root, p.mounts, p.keyboard, p.line, p.descriptors, p.calm} {
+	for _, step := range []func() error{p.root, p.mounts, p.module, p.keyboard, p.line, p.descriptors, p.calm} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -158,6 +162,22 @@ func (p *Plan) mounts() error {
 	return nil
 }
 
+// module loads the module.
+func (p *Plan) module() error {
+	if p.Module == "" {
+		return nil
+	}
+	fd, err := unix.Open(p.Module, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", p.Module, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.FinitModule(fd, "", 0); err != nil {
+		return fmt.Errorf("load %s: %w", p.Module, err)
+	}
+	return os.Remove(p.Module)
+}
+
 // line starts the agent, and tells the serial line that PID 1 starts.
 func (p *Plan) line() error {
 	if p.Line == "" {
@@ -172,7 +192,7 @@ func (p *Plan) line() error {
 		return err
 	}
 	if p.Agent {
-		if err := startAgent(l); err != nil {
+		if err := p.startAgent(l); err != nil {
 			return fmt.Errorf("start the agent: %w", err)
 		}
 	}
@@ -181,7 +201,23 @@ func (p *Plan) line() error {
 }
 
 // startAgent starts the agent, and waits until it is ready.
-func startAgent(line int) error {
+func (p *Plan) startAgent(line int) error {
+	var all, some unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return err
+	}
+	some = all
+	for _, cpu := range p.Avoid {
+		some.Clear(cpu)
+	}
+	// A child inherits it from this thread. If no CPU is left it makes no difference.
+	if some.Count() > 0 {
+		if err := unix.SchedSetaffinity(0, &some); err != nil {
+			return err
+		}
+		defer unix.SchedSetaffinity(0, &all)
+	}
+
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err

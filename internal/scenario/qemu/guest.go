@@ -37,6 +37,8 @@ type guest struct {
 	dir  string
 	vm   *qemu.VM
 	ears sync.WaitGroup
+	// module is the crash module's file, if the scenario needs it.
+	module string
 
 	answers chan string
 	agent   bool // it is there
@@ -67,10 +69,10 @@ func (g *guest) describe() qemu.Machine {
 // ordered reports whether a deed is for the agent.
 func ordered(d scenario.Deed) bool {
 	switch d.(type) {
-	case scenario.Signal, scenario.Kill, scenario.WriteFile, scenario.RemoveFile, scenario.KernelFails:
+	case scenario.Signal, scenario.Kill, scenario.WriteFile, scenario.RemoveFile:
 		return true
 	}
-	return false
+	return failureOf(d, "").poke.File != ""
 }
 
 // launch starts the machine, and waits until PID 1 starts.
@@ -253,6 +255,23 @@ func (g *guest) panicked() bool {
 	return false
 }
 
+// initDied reports whether an oops has ended the first thread of PID 1. The others are Go's own, and
+// keep the process alive without doing anything for anybody (kernel/exit.c, make_task_dead).
+func (g *guest) initDied() bool {
+	oops := false
+	for _, l := range g.play.Kernel("") {
+		switch {
+		case strings.Contains(l.Text, "Oops: "):
+			oops = true
+		case strings.Contains(l.Text, "---[ end trace "):
+			oops = false
+		case oops && strings.Contains(l.Text, " PID: 1 Comm: init "):
+			return true
+		}
+	}
+	return false
+}
+
 // close ends the machine and gives back what it has held.
 func (g *guest) close() {
 	if g.vm != nil {
@@ -288,9 +307,8 @@ func (g *guest) do(d scenario.Deed) error {
 		return g.typed(d.TTY, ctrlQ)
 	case scenario.CtrlAltDel:
 		return g.press("ctrl", "alt", "delete")
-	case scenario.KernelFails:
-		// Only panic gets here: see reason.
-		return g.order(stage.Order{Poke: "/proc/sysrq-trigger", Text: "c"})
+	case scenario.KernelFails, scenario.CPUStuck:
+		return g.fail(failureOf(d, g.arch))
 	case scenario.WatchdogFires:
 		_, err := g.vm.Monitor.Execute("system_reset", nil)
 		return err
@@ -345,19 +363,27 @@ func (g *guest) order(o stage.Order) error {
 	if err := g.vm.Console(linePort).Send(string(text) + "\n"); err != nil {
 		return err
 	}
-	if o.Poke != "" {
-		return nil // who would answer is gone
-	}
 	const patience = 20 * time.Second
 	select {
 	case answer := <-g.answers:
-		if answer != stage.Done {
-			return fmt.Errorf("the agent: %s", answer)
-		}
-		return nil
+		return carriedOut(answer)
 	case <-g.ended:
-		return fmt.Errorf("the machine has ended")
 	case <-time.After(patience):
 		return fmt.Errorf("the agent does not answer")
 	}
+	// The order may be why it has ended.
+	select {
+	case answer := <-g.answers:
+		return carriedOut(answer)
+	default:
+		return fmt.Errorf("the machine has ended")
+	}
+}
+
+// carriedOut is what an answer of the agent's says.
+func carriedOut(answer string) error {
+	if answer != stage.Done {
+		return fmt.Errorf("the agent: %s", answer)
+	}
+	return nil
 }

@@ -16,6 +16,8 @@ import (
 const (
 	planPath = "/.plan"
 	linePath = "/.line"
+	// modulePath is there only if the kernel is to fail by it.
+	modulePath = "/.crash.ko"
 )
 
 // ttyS is the major number of serial ports, and ttyS0 the minor number of the first
@@ -40,9 +42,16 @@ func (g *guest) plan() stage.Plan {
 		Proc: true, Line: linePath, Agent: g.agent, Path: scenario.InitPath, Argv: live.Argv(g.s),
 		Env: live.Env(g.s),
 	}
+	if g.module != "" {
+		p.Module = modulePath
+	}
 	for _, e := range g.s.Events {
-		if _, ok := e.Do.(scenario.CtrlAltDel); ok {
+		switch d := e.Do.(type) {
+		case scenario.CtrlAltDel:
 			p.Keyboard = true
+		case scenario.CPUStuck:
+			// Nobody would take it from there: it is the only realtime process.
+			p.Avoid = append(p.Avoid, d.CPU)
 		}
 	}
 	switch g.s.Machine.Console {
@@ -73,6 +82,11 @@ func (g *guest) writeImage(name string, programs live.Programs) error {
 		node(linePath, ttyS, g.port(linePort)),
 		node("/dev/null", 1, 3), node("/dev/zero", 1, 5), node("/dev/full", 1, 7),
 		node("/dev/kmsg", 1, 11), node("/dev/tty", 5, 0),
+	}
+	if g.module != "" {
+		entries = append(entries, image.Entry{
+			Path: modulePath, Kind: image.File, Perm: 0o600, Source: g.module,
+		})
 	}
 	if c := g.s.Machine.Console; c == scenario.ConsoleTTY {
 		entries = append(entries, node("/dev/console", 5, 1))

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rebound-init/rebound/internal/scenario"
 	"github.com/rebound-init/rebound/internal/scenario/live"
+	"github.com/rebound-init/rebound/test/crashmodule"
 	"github.com/rebound-init/rebound/test/qemu"
 )
 
@@ -70,6 +71,13 @@ func (w World) Play(
 	if err := g.describe().Check(); err != nil {
 		return nil, w.missing(err)
 	}
+	if needsModule(s, g.arch) {
+		module, err := crashmodule.Target{Arch: g.arch, Tree: g.arch}.Build(ctx)
+		if err != nil {
+			return nil, w.missing(err)
+		}
+		g.module = module
+	}
 	programs, err := live.Find(ctx, w.Name(), s, o, g.arch)
 	if err != nil {
 		return nil, err
@@ -87,6 +95,9 @@ func (w World) Play(
 		end = g.how()
 	default:
 		end.At = g.play.Now()
+		if g.initDied() {
+			end.How = []scenario.How{scenario.Hung}
+		}
 	}
 	g.close()
 	t := g.play.Transcript(w.Name(), clock(), end)
@@ -139,12 +150,10 @@ func (w World) reason(s *scenario.Scenario) string {
 			if w.arch() != "amd64" {
 				return "it has no keyboard"
 			}
-		case scenario.KernelFails:
-			if d.Failure != "panic" {
-				return "its kernel has no module that could make it fail so"
+		case scenario.KernelFails, scenario.CPUStuck:
+			if why := failureOf(d, w.arch()).cannot; why != "" {
+				return why
 			}
-		case scenario.CPUStuck:
-			return "its kernel has no module that could keep a CPU"
 		case scenario.Signal:
 			if slices.Contains(d.Signals, syscall.SIGKILL) ||
 				slices.Contains(d.Signals, syscall.SIGSTOP) {

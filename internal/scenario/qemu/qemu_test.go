@@ -39,6 +39,24 @@ want down >= 1s
 -- etc/inittab --
 ::once:/bin/actor ignore TERM, say up, pause
 `},
+		{Name: "an oops", Text: `# An oops of somebody else changes nothing for PID 1.
+machine
+when "up" after 100ms kernel oops
+when "up" after 1s signal USR2
+want end poweroff
+want kernel "Oops"
+-- etc/inittab --
+::once:/bin/actor say up, pause
+`},
+		{Name: "an oops of PID 1", Text: `# An oops ends one thread of PID 1, and nobody hears the signal.
+machine
+lasts 4s
+when "up" after 100ms kernel oops-init
+when "up" after 1s signal USR2
+want end hung
+-- etc/inittab --
+::once:/bin/actor say up, pause
+`},
 		{Name: "no console", Text: `# Without a console the machine goes down all the same.
 console none
 at 2s signal USR2

@@ -61,8 +61,7 @@ func (p *play) action(d scenario.Deed) simkernel.Action {
 	panic("scenario: no such deed")
 }
 
-// culprit is in whose name the kernel fails. In QEMU it is a process of the agent's that writes to a
-// file, and init does not know of it; here it is a thread of the kernel.
+// culprit is in whose name the kernel fails: a thread of the kernel, here as in QEMU.
 const culprit = "crash"
 
 // kernelFails is a failure by its name.

@@ -2,9 +2,11 @@ package sim
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/rebound-init/rebound/internal/actor"
 	"github.com/rebound-init/rebound/internal/actor/simactor"
 	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/scenario"
@@ -26,6 +28,7 @@ func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Confi
 		Namespace: sm.Privilege >= scenario.Container,
 		Reboot:    simkernel.RebootConfig{CPUs: sm.CPUs},
 		ExecTime:  execTime,
+		Threads:   threads(s),
 		Files:     make(map[string]string),
 		Terminals: make(map[string]simkernel.Terminal),
 		Programs:  commands(),
@@ -70,6 +73,21 @@ func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Confi
 		}
 	}
 	return cfg, nil
+}
+
+// threads are PID 1's further ones. Go's runtime has some, and they count when an oops ends the one
+// that had it, and no other. They take no signals: in Go's, whoever takes one hands it on, which is
+// as if the first had taken it.
+func threads(s *scenario.Scenario) [][]simkernel.Step {
+	oops := func(e scenario.Event) bool { return e.Do == scenario.KernelFails{Failure: "oops-init"} }
+	if !slices.ContainsFunc(s.Events, oops) {
+		return nil
+	}
+	var sleeps []simkernel.Step
+	for sig := kernel.Signal(1); sig <= actor.LastSignal; sig++ {
+		sleeps = append(sleeps, simkernel.Block{Signal: sig})
+	}
+	return [][]simkernel.Step{append(sleeps, simkernel.Pause{})}
 }
 
 // setConsole gives PID 1 its descriptors 0 to 2.

@@ -150,6 +150,9 @@ func (p *play) ended(end simkernel.End) {
 			// Nothing will happen any more, so it is still so at the end of the play.
 			e = scenario.End{How: []scenario.How{scenario.Alive}, At: p.s.Lasts}
 		}
+	case simkernel.Lingering:
+		// It has ended, and yet has not: a thread of its is left, or in a container a process.
+		e.How, e.At = []scenario.How{scenario.Hung}, p.s.Lasts
 	case simkernel.TimedOut:
 		e.How = []scenario.How{scenario.Alive}
 	case simkernel.Livelocked:

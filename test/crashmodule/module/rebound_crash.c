@@ -3,7 +3,8 @@
  * Makes the kernel that it is loaded into fail, one way or another, to see what it says.
  *
  * A word written to /proc/rebound-crash is a way to fail; ways[] below lists them. Where it says
- * "on the last CPU", a kernel thread of that CPU fails, and whoever wrote goes on.
+ * "on the last CPU", a kernel thread of that CPU fails, and whoever wrote goes on. With the number
+ * of a CPU behind the word that is so for each of them.
  */
 #include <linux/cpumask.h>
 #include <linux/delay.h>
@@ -17,6 +18,7 @@
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/panic_notifier.h>
+#include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
 #include <linux/reboot.h>
@@ -25,6 +27,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/string.h>
 #include <linux/timer.h>
+#include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 
@@ -336,6 +339,58 @@ static void notifier_panic(void)
 	do_panic();
 }
 
+/*
+ * A tracepoint lets a function be called by a task that would not call it: by the idle task when it
+ * has nothing to do, by PID 1 in a system call. Most of them are not exported, and are found by name.
+ */
+struct wanted {
+	const char *name;
+	struct tracepoint *found;
+};
+
+static void compare_name(struct tracepoint *tp, void *data)
+{
+	struct wanted *w = data;
+
+	if (strcmp(tp->name, w->name) == 0)
+		w->found = tp;
+}
+
+static int at_tracepoint(const char *name, void *probe)
+{
+	struct wanted w = { .name = name };
+
+	for_each_kernel_tracepoint(compare_name, &w);
+	return w.found ? tracepoint_probe_register(w.found, probe, NULL) : -ENOENT;
+}
+
+static void idle_probe(void *unused, unsigned int state, unsigned int cpu)
+{
+	if (is_idle_task(current))
+		null_write();
+}
+
+static void idle_oops(void)
+{
+	if (at_tracepoint("cpu_idle", idle_probe))
+		pr_err("rebound-crash: no tracepoint of the idle task\n");
+}
+
+static void init_probe(void *unused, struct pt_regs *regs, long nr)
+{
+	if (current->pid == 1)
+		null_write();
+}
+
+/* The signal is one that means nothing to it, but that it comes back from by a system call. */
+static void init_oops(void)
+{
+	if (at_tracepoint("sys_enter", init_probe))
+		pr_err("rebound-crash: no tracepoint of system calls\n");
+	else
+		send_sig(SIGCHLD, init_pid_ns.child_reaper, 0);
+}
+
 /* Reporters: who else was told, with what, and in which state. */
 static int told_panic(struct notifier_block *nb, unsigned long action, void *data)
 {
@@ -412,21 +467,53 @@ static const struct {
 	{ "double-panic", double_panic },
 	{ "notifier-panic", notifier_panic },
 	{ "emergency-restart", emergency_restart },
+	{ "idle-oops", idle_oops },	/* whichever CPU is idle next */
+	{ "init-oops", init_oops },	/* PID 1 does */
 };
+
+static int thread(void *way)
+{
+	ways[(unsigned long)way].go();
+	return 0;
+}
+
+/* What it is called is what reports call it. */
+static int on_cpu(unsigned long way, unsigned int cpu)
+{
+	struct task_struct *t;
+
+	if (cpu >= nr_cpu_ids || !cpu_online(cpu))
+		return -ENXIO;
+	t = kthread_create(thread, (void *)way, "crash");
+	if (IS_ERR(t))
+		return PTR_ERR(t);
+	kthread_bind(t, cpu);
+	wake_up_process(t);
+	return 0;
+}
 
 static ssize_t fail(struct file *f, const char __user *from, size_t n, loff_t *pos)
 {
-	char name[32] = "";
-	int i;
+	char text[32] = "", *number = text, *name;
+	unsigned int cpu;
+	unsigned long i;
+	int err;
 
-	if (n >= sizeof(name) || copy_from_user(name, from, n))
+	if (n >= sizeof(text) || copy_from_user(text, from, n))
 		return -EINVAL;
-	strim(name);
+	strim(text);
+	name = strsep(&number, " ");
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		if (strcmp(strim(name), ways[i].name) == 0) {
+		if (strcmp(name, ways[i].name) != 0)
+			continue;
+		if (!number) {
 			ways[i].go();
 			return n;
 		}
+		err = kstrtouint(number, 10, &cpu);
+		if (!err)
+			err = on_cpu(i, cpu);
+		return err ? err : n;
 	}
 	return -ENOENT;
 }
