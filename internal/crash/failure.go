@@ -229,6 +229,13 @@ var failures = []failure{
 	},
 	{
 		Failure: Failure{
+			Name: "bug-off", Means: "BUG() of a kernel built without it (CONFIG_BUG): nothing happens",
+			Caused: "process victim makes a system call that comes to a BUG()",
+		},
+		plan: victimFails(simkernel.BugLeftOut{}),
+	},
+	{
+		Failure: Failure{
 			Name: "warn", Means: "WARN() in a system call of a process",
 			Caused: "process victim makes a system call that comes to a WARN()",
 		},

@@ -137,6 +137,14 @@ func (l *lot) randomSpec(seed uint64) Spec {
 			spec.Settings = append(spec.Settings, s)
 		}
 	}
+	// What has been survived once may not be the next time. Not all can follow another one.
+	for range rng.IntN(8) - 5 {
+		more := spec
+		more.Then = append(slices.Clone(spec.Then), all[rng.IntN(len(all))].Name)
+		if _, err := prepare(more); err == nil {
+			spec = more
+		}
+	}
 	return spec
 }
 
@@ -170,6 +178,7 @@ func randomValue(rng *rand.Rand) string {
 func TestRandomSpecsVary(t *testing.T) {
 	from := lot{Failures(), Settings()}
 	var kernels, cpus, settings []string
+	then := 0
 	for seed := range uint64(3000) {
 		spec := from.randomSpec(seed)
 		kernels = append(kernels, spec.Kernel)
@@ -177,6 +186,7 @@ func TestRandomSpecsVary(t *testing.T) {
 		for _, s := range spec.Settings {
 			settings = append(settings, s.Name)
 		}
+		then += len(spec.Then)
 	}
 	different := func(words []string) int {
 		slices.Sort(words)
@@ -187,6 +197,9 @@ func TestRandomSpecsVary(t *testing.T) {
 	}
 	if n := different(cpus); n < 4 {
 		t.Errorf("numbers of CPUs: got %d, want 4 at least", n)
+	}
+	if then < 100 {
+		t.Errorf("further failures: got %d, want 100 at least", then)
 	}
 	if n := different(settings); n < len(matters) {
 		t.Errorf("settings: got %d, want %d at least", n, len(matters))

@@ -226,11 +226,12 @@ func (m *Machine) nmiShootdownCPUs(x *context, callback func(c *cpu)) {
 	d := &m.dying
 	x.cpu.irqsOff = true
 	if d.ipiIssued && m.kernel.kexecs.once {
-		if !d.ipiWarned {
-			d.ipiWarned = true
-			m.printk(kernel.Warning, "WARNING: CPU: "+strconv.Itoa(x.cpu.id)+" PID: "+
-				strconv.Itoa(int(x.who.pid))+" at arch/x86/kernel/reboot.c nmi_shootdown_cpus")
-		}
+		WarnCall{Once: true, At: Place{
+			File: "arch/x86/kernel/reboot.c", Line: 800, Function: "nmi_shootdown_cpus",
+		}}.fail(m, x)
+		return
+	}
+	if m.kernel.kexecs.registers && m.cfg.Panic.NoNMIHandler {
 		return
 	}
 	d.ipiIssued = true
@@ -344,7 +345,7 @@ var (
 	}
 	starts4 = kexecProfile{
 		arch: kexec.X8664, rules: kexec.RulesOf(kexec.X8664, 4, 19), shutdown: crash4,
-		stop: crashStopNMI, once: true, owns: true, post: true, marks: true, finds: true,
+		stop: crashStopNMI, once: true, registers: true, owns: true, post: true, marks: true, finds: true,
 		files: kexecCrashSize,
 	}
 )
@@ -357,7 +358,7 @@ func (p kexecProfile) of(major, minor int) kexecProfile {
 
 // crashing is the same with another machine_crash_shutdown.
 func (p kexecProfile) crashing(steps []crashStep) kexecProfile {
-	p.shutdown = steps
+	p.shutdown, p.registers = steps, false
 	return p
 }
 

@@ -365,7 +365,7 @@ var stopStatements = []statement{
 			}), CutPower{})
 			got := 0
 			for _, s := range d.said {
-				if strings.HasPrefix(s, "4 WARNING: CPU: 0") && strings.HasSuffix(s, "nmi_shootdown_cpus") {
+				if strings.HasPrefix(s, "4 WARNING: CPU: 0") && strings.Contains(s, " nmi_shootdown_cpus+") {
 					got++
 				}
 			}

@@ -83,6 +83,9 @@ type kexecProfile struct {
 	stop     crashStop
 	// once says that nmi_shootdown_cpus warns if it is called again. Before it just did so.
 	once bool
+	// registers says that the handler of its NMI must be registered, which can fail: then nobody is
+	// stopped. Debian's 6.1 has a place of its own for it.
+	registers bool
 	// owns says that crash_kexec() is for the CPU only that gets panic_cpu (4.5).
 	owns bool
 	// post says that crash_kexec_post_notifiers keeps an oops from starting a kernel (3.16).

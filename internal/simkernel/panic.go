@@ -24,6 +24,9 @@ type PanicConfig struct {
 	NoKASLR bool
 	// Blinker is what makes the keyboard's lights blink, if there is such a keyboard.
 	Blinker *Blinker
+	// NoNMIHandler is no memory, or the like, for the handler of the NMI that is to stop the other
+	// CPUs of a PC.
+	NoNMIHandler bool
 	// Debugger is kgdb, if somebody has attached it: it keeps the machine for as long as
 	// it takes. 2.6 has none.
 	Debugger *Notifier
@@ -199,7 +202,6 @@ type deathState struct {
 	deep           int      // how many deaths are under way, each in the one before
 	stopFailed     bool     // and who did not answer
 	ipiIssued      bool     // crash_ipi_issued
-	ipiWarned      bool     // of a second one
 	rival          *rival   // who is about to panic, too
 	rescuer        string   // the watchdog that is restarting the machine
 	rcuStalls      int

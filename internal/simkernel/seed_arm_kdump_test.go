@@ -1,6 +1,7 @@
 package simkernel
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,33 @@ func integratorBoard(t *testing.T, segments ...kexec.Segment) (*kexec.State, *ke
 		t.Fatal(e)
 	}
 	return s, s.Image(kexec.CrashImage)
+}
+
+// reinitialised is what the same board does in a hook of its own.
+func reinitialised(t *testing.T, hook func(c *kexec.CPU)) []string {
+	t.Helper()
+	const start = 0x4000000
+	s := kexec.New(kexec.Config{
+		Arch: kexec.ARM, Rules: kexec.RulesOf(kexec.ARM, 3, 4), MachType: integrator, Reinit: hook,
+		Memory: kexec.NewMemory(kexec.Region{Start: 0, Size: 128 << 20}),
+		Kernel: kexec.Region{Start: 0x8000, Size: 8 << 20},
+		Crash:  kexec.Region{Start: start, Size: 32 << 20},
+	})
+	if e := s.Load(true, start+0x8000, []kexec.Segment{{
+		Buf: []byte("zImage"), Mem: start + 0x8000, MemSize: kexec.PageSize,
+	}}, kexec.OnCrash); e != 0 {
+		t.Fatal(e)
+	}
+	c := s.Running()
+	steps, err := s.Handover(s.Image(kexec.CrashImage), &c, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range steps {
+		names = append(names, s.Func)
+	}
+	return names
 }
 
 // handedOverARM is the CPU after the document's way, and the steps.
@@ -150,6 +178,14 @@ var claimsOfARMKexec = []claim{
 			addr, size := d.Kexec().NoteOf(0)
 			wantEqual(t, "name", textAt(d.Kexec().Memory(), addr+12, 4), "CORE")
 			wantEqual(t, "size", size, 180)
+			const file = "devices/system/cpu/cpu0/crash_notes"
+			text, e := sysFS{}.read(d.Machine, nil, file)
+			if e != 0 || text != fmt.Sprintf("%x\n", addr) {
+				t.Errorf("crash_notes is %q, %v; the note is at %#x", text, e, addr)
+			}
+			kind, mode, ok := sysFS{}.stat(d.Machine, nil, file)
+			wantEqual(t, "file", [...]any{kind, mode, ok}, [...]any{kindFile, uint16(0o400), true})
+			wantEqual(t, "CPUs", sysFS{}.list(d.Machine, nil, "devices/system/cpu"), []string{"cpu0"})
 			steps := d.shutdown()
 			wantEqual(t, "steps", steps[len(steps)-3:],
 				[]string{"crash_save_cpu", "machine_kexec_mask_interrupts", "pr_info"})
@@ -183,6 +219,12 @@ var claimsOfARMKexec = []claim{
 			wantEqual(t, "start, list, machine, parameters", words, []uint64{0x4008000, 0, 21, 0x4001000})
 		},
 	},
+	{at: "machine_kexec", says: "a board may do something of its own then", test: func(t *testing.T) {
+		taken := false
+		names := reinitialised(t, func(c *kexec.CPU) { taken = c.IRQ && c.MMU })
+		wantEqual(t, "steps", names[1:4], []string{"machine_kexec", "kexec_reinit", "soft_restart"})
+		wantEqual(t, "with the kernel still whole", taken, true)
+	}},
 	{at: "machine_kexec", says: "Bye! is said, and soft_restart called", test: func(t *testing.T) {
 		d := crashed(t, cpus(onARM310, 1), panics)
 		wantEqual(t, "last line", d.said[len(d.said)-1], "6 Bye!")

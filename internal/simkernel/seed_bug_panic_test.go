@@ -208,6 +208,12 @@ var claimsOfBug = []claim{
 		f.wantLines(t, "BUG: failure at mm/slab.c:620/kfree()!", "Kernel panic - not syncing: BUG!")
 		f.wantPanic(t, "BUG!")
 	}, Fail{Kthread: "worker", How: GenericBug{Place{File: "mm/slab.c", Line: 620, Function: "kfree"}}})},
+	{at: "BUG_ON", says: "a kernel may be built without BUG(), and then it is nothing", test: func(t *testing.T) {
+		caseOf{steps: []Step{Oops{How: BugLeftOut{}}, Exit{3}}, kernels: linux26s}.play(t, func(t *testing.T, f *fate) {
+			wantEqual(t, "statuses", f.exits, []kernel.WaitStatus{3 << 8})
+			wantUnsaid(t, f, "BUG")
+		})
+	}},
 	{at: "BUG of 2.6.17", says: "an invalid instruction brings out registers and stack", test: func(t *testing.T) {
 		onEach(t, linux26s[:1], Config{}, func(t *testing.T, f failed) {
 			f.wantLines(t, "kernel BUG at mm/slab.c:620!", "invalid opcode: 0000 [#1]", "Call Trace:")

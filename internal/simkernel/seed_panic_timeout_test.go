@@ -153,30 +153,22 @@ var claimsOfEmergency = []claim{
 	}},
 }
 
-// busybox is an init that does what the document shows of BusyBox's.
-func busybox(k kernel.Kernel) int {
+// busybox is an init that does what the document shows of BusyBox's. If there is one, restart is the
+// program of its entry for that.
+func busybox(k kernel.Kernel, restart string) int {
 	say := func(text string) { k.Log(kernel.Info, text) }
 	pause := func(d time.Duration) {
 		for until := k.Now() + d; k.Now() < until; {
 			k.Next(until)
 		}
 	}
-	for {
-		s, ok := k.Next(kernel.Never).(kernel.Signaled)
-		if !ok {
-			continue
-		}
-		var cmd kernel.RebootCmd
-		var word string
-		switch s.Signal {
-		case kernel.SIGUSR1:
-			cmd, word = kernel.Halt, "halt"
-		case kernel.SIGTERM:
-			cmd, word = kernel.Restart, "reboot"
-		case kernel.SIGUSR2:
-			cmd, word = kernel.PowerOff, "poweroff"
-		default:
-			continue
+	runShutdownAndKillProcesses := func() {
+		// The entries for shutdown, each to its end.
+		if pid, err := k.Spawn(command("goodbye")); err == nil {
+			for k.Kill(pid, 0) == nil {
+				k.Next(k.Now() + 10*time.Millisecond)
+				_, _ = k.Wait()
+			}
 		}
 		say("The system is going down NOW!")
 		_ = k.KillAll(kernel.SIGTERM)
@@ -186,7 +178,8 @@ func busybox(k kernel.Kernel) int {
 		_ = k.KillAll(kernel.SIGKILL)
 		say("Sent SIGKILL to all processes")
 		_, _ = k.Call(kernel.Sync{})
-		say("Requesting system " + word)
+	}
+	pauseAndLowLevelReboot := func(cmd kernel.RebootCmd) {
 		pause(time.Second)
 		// A child calls it, and this process stays.
 		_, _ = k.Call(kernel.Reboot{Cmd: cmd})
@@ -194,10 +187,46 @@ func busybox(k kernel.Kernel) int {
 			k.Next(kernel.Never)
 		}
 	}
+	_ = k.RebootSelf(kernel.CadOff)
+	for {
+		s, ok := k.Next(kernel.Never).(kernel.Signaled)
+		if !ok {
+			continue
+		}
+		var cmd kernel.RebootCmd
+		var word string
+		switch s.Signal {
+		case kernel.SIGQUIT:
+			if restart == "" {
+				continue
+			}
+			runShutdownAndKillProcesses()
+			_ = k.RebootSelf(kernel.CadOn)
+			_ = k.Exec(command(restart))
+			pauseAndLowLevelReboot(kernel.Halt)
+		case kernel.SIGUSR1:
+			cmd, word = kernel.Halt, "halt"
+		case kernel.SIGTERM:
+			cmd, word = kernel.Restart, "reboot"
+		case kernel.SIGUSR2:
+			cmd, word = kernel.PowerOff, "poweroff"
+		default:
+			continue
+		}
+		runShutdownAndKillProcesses()
+		say("Requesting system " + word)
+		pauseAndLowLevelReboot(cmd)
+	}
 }
 
 // asked plays that init, two programs, and a signal after two seconds.
-func asked(t *testing.T, sig kernel.Signal, cfg Config) *fate {
+func asked(t *testing.T, sig kernel.Signal, cfg Config, at ...Action) *fate {
+	t.Helper()
+	return askedOf(t, sig, cfg, "", at...)
+}
+
+// askedOf is the same of one that has an entry for restart.
+func askedOf(t *testing.T, sig kernel.Signal, cfg Config, restart string, at ...Action) *fate {
 	t.Helper()
 	cfg.Kernel, cfg.Until = board, time.Minute
 	f := &fate{}
@@ -205,16 +234,21 @@ func asked(t *testing.T, sig kernel.Signal, cfg Config) *fate {
 	cfg.Programs = map[string]Program{
 		"/bin/polite":   {Steps: []Step{Pause{}}},
 		"/bin/stubborn": {Steps: []Step{Ignore{kernel.SIGTERM}, Pause{}}},
+		"/bin/goodbye":  {Steps: []Step{Sleep{200 * time.Millisecond}}},
+		"/bin/next":     {Steps: []Step{Pause{}}},
 	}
 	f.Machine = New(cfg)
 	f.At(2*time.Second, Signals(sig))
+	for _, a := range at {
+		f.At(2100*time.Millisecond, a)
+	}
 	f.end = f.Boot(func(k kernel.Kernel) int {
 		for _, name := range []string{"polite", "stubborn"} {
 			if _, err := k.Spawn(command(name)); err != nil {
 				t.Error(err)
 			}
 		}
-		return busybox(k)
+		return busybox(k, restart)
 	})
 	for _, l := range f.Log() {
 		f.said = append(f.said, l.Text)
@@ -240,6 +274,50 @@ var claimsOfReboot = []claim{
 		}
 		// The board has no method to power off, and halts instead.
 		wantSaid(t, asked(t, kernel.SIGUSR2, Config{}), "Requesting system poweroff", "System halted.")
+	}},
+	{at: "halt_reboot_pwoff", says: "a second request on the way changes nothing", test: func(t *testing.T) {
+		f := asked(t, kernel.SIGTERM, Config{}, Signals(kernel.SIGTERM), Signals(kernel.SIGUSR1), Signals(kernel.SIGQUIT))
+		n := 0
+		for _, s := range f.said {
+			if strings.HasPrefix(s, "The system is going down") {
+				n++
+			}
+		}
+		if n != 1 || f.end.How != Restarted {
+			t.Errorf("%d times, %+v", n, f.end)
+		}
+	}},
+	{at: "restart_handler", says: "QUIT does nothing without an entry for restart", test: func(t *testing.T) {
+		if f := asked(t, kernel.SIGQUIT, Config{}); f.end.How != Stuck || len(f.said) > 0 {
+			t.Errorf("got %+v, said %q", f.end, f.said)
+		}
+	}},
+	{at: "restart_handler", says: "with one all ends, the keys restart again, and another init goes on", test: func(t *testing.T) {
+		f := askedOf(t, kernel.SIGQUIT, Config{}, "next")
+		wantSaid(t, f, "The system is going down NOW!", "Sent SIGKILL to all processes")
+		if f.end.How != Execed || f.reboot.cad != 1 || f.has("Requesting system") {
+			t.Errorf("got %+v, Ctrl-Alt-Del is %d, said %q", f.end, f.reboot.cad, f.said)
+		}
+	}},
+	{at: "restart_handler", says: "if that cannot be executed the machine halts", test: func(t *testing.T) {
+		f := askedOf(t, kernel.SIGQUIT, Config{}, "missing")
+		wantSaid(t, f, "Sent SIGKILL to all processes", "System halted.")
+	}},
+	{at: "run_shutdown_and_kill_processes", says: "the entries for shutdown come first, while all else runs", test: func(t *testing.T) {
+		f := asked(t, kernel.SIGTERM, Config{}, Do(func(m *Machine) {
+			alive := 0
+			for _, p := range m.Processes() {
+				if (p.Name == "polite" || p.Name == "goodbye") && p.State != Zombie {
+					alive++
+				}
+			}
+			wantEqual(t, "alive while goodbye runs", alive, 2)
+		}))
+		for _, l := range f.Log() {
+			if strings.HasPrefix(l.Text, "The system is going down") && l.At < 2200*time.Millisecond {
+				t.Errorf("said at %v", l.At)
+			}
+		}
 	}},
 	{at: "run_shutdown_and_kill_processes", says: "TERM, a second, KILL", test: func(t *testing.T) {
 		f := asked(t, kernel.SIGTERM, Config{})

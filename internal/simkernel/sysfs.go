@@ -76,6 +76,9 @@ func (s sysFS) stat(m *Machine, _ *process, path string) (nodeKind, uint16, bool
 	if kind, mode, ok := m.statWatchdog(path); ok {
 		return kind, mode, true
 	}
+	if kind, mode, ok := m.statCPU(path); ok {
+		return kind, mode, true
+	}
 	d, name := s.split(m, path)
 	if d == nil {
 		return 0, 0, false
@@ -149,6 +152,7 @@ func (s sysFS) list(m *Machine, _ *process, path string) []string {
 	}
 	names = append(names, m.listAttrs(path)...)
 	names = append(names, m.listWatchdogs(path)...)
+	names = append(names, m.listCPUs(path)...)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -191,7 +195,7 @@ func (s sysFS) read(m *Machine, _ *process, path string) (string, kernel.Errno) 
 			return f.text(m, d) + "\n", 0
 		}
 	}
-	return "", kernel.ENOENT
+	return m.readCPU(path)
 }
 
 func (sysFS) write(m *Machine, p *process, path, text string) kernel.Errno {

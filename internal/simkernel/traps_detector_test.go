@@ -76,6 +76,23 @@ func TestTrap20(t *testing.T) {
 			t.Errorf("%q: said %q", text, said)
 		}
 	}
+	// The next boot can tell who it was, if it was hardware.
+	for driver, want := range map[string]string{"i6300esb": "32\n", "softdog": "0\n"} {
+		m, end, _ := dead(t, Config{Watchdogs: []Watchdog{{Driver: driver}}}, Do(func(m *Machine) {
+			w := m.watchdogs[0]
+			m.openWatchdog(w, nil)
+			m.setWatchdogTimeout(w, 10)
+			m.closeWatchdog(w)
+		}))
+		next, err := m.NextBoot(PowerOn{})
+		if err != nil {
+			t.Errorf("%s: %+v, %v", driver, end, err)
+			continue
+		}
+		if got, e := (sysFS{}).read(next, nil, "class/watchdog/watchdog0/bootstatus"); got != want || e != 0 {
+			t.Errorf("%s: bootstatus is %q, %v, want %q", driver, got, e, want)
+		}
+	}
 }
 
 // TestTrap21 is what the device refuses.

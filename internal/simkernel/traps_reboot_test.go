@@ -76,6 +76,27 @@ func TestTrap8(t *testing.T) {
 	})
 }
 
+// TestTrap8 of a user: everybody is somebody else's, and yet all is said to be well.
+func TestTrap8OfAUser(t *testing.T) {
+	caseOf{
+		steps: []Step{SetUID{1000}, Kill{PID: -1, Signal: kernel.SIGKILL}, Exit{5}},
+	}.play(t, func(t *testing.T, f *fate) {
+		wantEqual(t, "statuses", f.exits, []kernel.WaitStatus{5 << 8})
+		if !f.lived() {
+			t.Errorf("got %+v", f.end)
+		}
+	})
+	m := New(Config{Programs: programs(map[string][]Step{"user": {SetUID{1000}, Pause{}}})})
+	m.Boot(func(k kernel.Kernel) int {
+		pid := spawn(t, k, "user")[0]
+		k.Next(time.Second)
+		if e := m.kill(m.find(pid), -1, kernel.SIGKILL, false); e != 0 {
+			t.Errorf("got %v, want none", e)
+		}
+		return 0
+	})
+}
+
 // TestTrap10 is who may not, who asks for nonsense, and who asks for what a namespace has not.
 func TestTrap10(t *testing.T) {
 	caseOf{cfg: lacking(CapSysBoot), steps: []Step{Reboot{Magic1: 1}}, kernels: Kernels()}.play(
@@ -85,6 +106,7 @@ func TestTrap10(t *testing.T) {
 	} {
 		end := New(Config{Namespace: true}).Boot(func(k kernel.Kernel) int {
 			wantErr(t, "CAD_ON", k.RebootSelf(kernel.CadOn), kernel.EINVAL)
+			wantErr(t, "KEXEC", k.RebootSelf(Kexec), kernel.EINVAL)
 			k.RebootSelf(cmd)
 			return 0
 		})
@@ -175,6 +197,7 @@ func TestTrap25(t *testing.T) {
 		"reboot":    {Config{}, starts("off", restart), Restarted, 0},
 		"power-off": {Config{}, starts("off", powerOff), PoweredOff, 0},
 		"halt":      {Config{}, starts("off", halt), Halted, 0},
+		"triple":    {Config{Cmdline: "reboot=t"}, writes("b"), Restarted, 0},
 		"panic=1":   {Config{Cmdline: "panic=1"}, panics, Panicked, Restarted},
 		"panic=0":   {Config{}, panics, Panicked, Hung},
 		"watchdog":  {hard, keeper(8, 0, kernel.Never), ResetByWatchdog, 0},

@@ -134,6 +134,10 @@ func (s *State) handoverARM(im *Image, c *CPU, online, limit int) ([]Step, error
 		}
 	}
 	steps = append(steps, Step{Func: "machine_kexec", Level: levelInfo, Says: "Bye!"})
+	if f := s.cfg.Reinit; f != nil {
+		do("kexec_reinit")
+		f(c)
+	}
 
 	do("soft_restart")
 	c.IRQ, c.FIQ = false, false

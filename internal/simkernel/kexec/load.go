@@ -115,6 +115,9 @@ type Config struct {
 	MachType uint32
 	// EL2 says that arm64 was started at EL2.
 	EL2 bool
+	// Reinit is what an ARM board does before it lets go of the kernel, if it does anything: it is
+	// kexec_reinit.
+	Reinit func(c *CPU)
 }
 
 // State is what a kernel keeps of kexec (kernel/kexec_core.c).
