@@ -153,9 +153,14 @@ var words = map[string]word{
 		}
 		return "nobody keeps the kernel log: pstore has no backend", false
 	}},
-	"console_unblank":        {does: "switches the screen on", minor: true},
-	"console_flush_on_panic": {does: "sends what the console has not shown yet", minor: true},
-	"console_replay":         {does: "shows the whole log once more", idle: "kernel.panic_print does not ask for the log"},
+	"console_unblank":                {does: "switches the screen on", minor: true},
+	"console_flush_on_panic":         {does: "sends what the console has not shown yet", minor: true},
+	"console_replay":                 {does: "shows the whole log once more", idle: "kernel.panic_print does not ask for the log"},
+	"debug_locks_off":                {does: "looks after no locks any more", minor: true},
+	"unblank_screen":                 {does: "switches the screen on", minor: true},
+	"printk_safe_flush_on_panic":     {does: "takes over what has been said in NMIs", minor: true},
+	"printk_legacy_allow_panic_sync": {does: "old consoles may print from here again", minor: true},
+	"nbcon_atomic_flush_unsafe":      {does: "sends what the console has not shown yet, whoever has it", minor: true},
 	"panic_timeout": {says: func(c *context, i int) (string, bool) {
 		p := &c.all[i]
 		switch {
