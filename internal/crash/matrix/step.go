@@ -118,6 +118,9 @@ func (c *context) step(i, depth int) Step {
 	if idle && w.idle != "" {
 		s.Does, s.Minor = w.idle, true
 	}
+	if s.Does == "" {
+		s.Minor = true // of a step that nobody has words for yet
+	}
 	if s.Takes != 0 {
 		s.Minor = false
 	}
