@@ -23,6 +23,8 @@ type machine struct {
 	matrix.Machine
 	// of says whose kernel it is, if the profile is not what was asked for.
 	of string
+	// foreign says that it is none for this machine's architecture.
+	foreign bool
 	// notes say what the model does not know of it.
 	notes []string
 }
@@ -221,7 +223,8 @@ func (m *machine) take(r running) error {
 		arch = unix.ByteSliceToString(u.Machine[:])
 	}
 	m.Kernel, m.of = profileFor(release, arch)
-	if exact := strings.Join(strings.Split(m.Kernel, "-")[2:], "-"); exact != arch {
+	if !strings.HasSuffix(m.of, " "+strings.SplitN(m.Kernel, "-", 3)[2]) {
+		m.foreign = true
 		m.note("no kernel of the model is for %s: %s is another architecture's", arch, m.Kernel)
 	}
 	defaults, err := crash.Defaults(m.Kernel)

@@ -53,6 +53,7 @@ func commands() []command {
 	return []command{
 		{"explain", "FAILURE", "tell step by step what the kernel does after a failure", (*tool).explain},
 		{"matrix", "", "tell of every failure whether the machine comes back", (*tool).matrix},
+		{"trigger", "FAILURE", "let the kernel of this machine fail, to see whether it comes back", (*tool).trigger},
 		{"help", "", "print this", nil},
 	}
 }

@@ -16,14 +16,15 @@ const (
 	Hardware Family = "hardware"
 	Dogs     Family = "watchdog"
 	Keys     Family = "sysrq"
+	Others   Family = "other" // than all of these
 )
 
 // Families are all of them, in the order of a page.
 func Families() []Family {
-	return []Family{Panics, Oopses, Bugs, Inits, Stalls, Memory, Hardware, Dogs, Keys}
+	return []Family{Panics, Oopses, Bugs, Inits, Stalls, Memory, Hardware, Dogs, Keys, Others}
 }
 
-// FamilyOf is the family of a failure, by its name. It is empty for a name that is none.
+// FamilyOf is the family of a failure, by its name.
 func FamilyOf(failure string) Family {
 	if strings.HasPrefix(failure, "sysrq-") {
 		return Keys
@@ -35,7 +36,7 @@ func FamilyOf(failure string) Family {
 		"oops-kthread", "oops-init", "oops-locked", "bad-pointer", "bad-jump", "bad-instruction", "read-only",
 		"unhandled-exception":
 		return Oopses
-	case "bug", "bug-irq", "bug-generic", "schedule-atomic", "warn", "warn-on":
+	case "bug", "bug-irq", "bug-off", "bug-generic", "schedule-atomic", "warn", "warn-on":
 		return Bugs
 	case "init-fault", "init-death", "no-init", "no-such-init", "no-root":
 		return Inits
@@ -48,5 +49,5 @@ func FamilyOf(failure string) Family {
 	case "watchdog", "pretimeout":
 		return Dogs
 	}
-	return ""
+	return Others
 }
