@@ -46,13 +46,14 @@ func arrows() map[string][]string {
 		"internal/check":            {"internal/config", "internal/inittab"},
 
 		"internal/panicwatch": {"internal/kernel"},
+		"internal/wdt":        {"internal/kernel"},
 		"internal/shutdown": {
 			"internal/halt/rebootparam", "internal/inittab", "internal/kernel", "internal/mountinfo",
 		},
 		"internal/pid1": {
 			"internal/config", "internal/halt/rebootparam", "internal/inittab", "internal/kernel",
 			"internal/mountinfo", "internal/pages", "internal/panicwatch", "internal/shutdown",
-			"internal/utmp",
+			"internal/utmp", "internal/wdt",
 		},
 	}
 }
@@ -61,7 +62,8 @@ func arrows() map[string][]string {
 // unmodified on the simulated kernel, with the same result each time.
 func pure() []string {
 	return []string{
-		"internal/kernel", "internal/pid1", "internal/shutdown", "internal/panicwatch", "internal/inittab",
+		"internal/kernel", "internal/pid1", "internal/shutdown", "internal/panicwatch", "internal/wdt",
+		"internal/inittab",
 		"internal/config", "internal/check", "internal/utmp", "internal/mountinfo",
 		"internal/nearest", "internal/pages", "internal/halt/rebootparam", "internal/knob",
 	}

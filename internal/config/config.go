@@ -23,8 +23,72 @@ import "time"
 // Settings are the values that init goes by.
 type Settings struct {
 	Shutdown Shutdown
+	Reboot   Reboot
+	Watchdog Watchdog
 	Mounts   Mounts
 	Log      Log
+}
+
+// Reboot says how the machine is made to reboot.
+type Reboot struct {
+	Method RebootMethod
+}
+
+// RebootMethod is what resets the machine.
+type RebootMethod uint8
+
+const (
+	// RebootByKernel is reboot(2).
+	RebootByKernel RebootMethod = iota
+	// RebootByWatchdog is a watchdog that is not fed, for machines that the kernel cannot reset.
+	RebootByWatchdog
+)
+
+func rebootMethodNames() []string {
+	return []string{RebootByKernel: "kernel", RebootByWatchdog: "watchdog"}
+}
+
+// Watchdog says which watchdogs init keeps, and how.
+type Watchdog struct {
+	Devices         string // paths with a blank between two; empty for none
+	Timeout         time.Duration
+	Pretimeout      time.Duration // 0 for none
+	Governor        WatchdogGovernor
+	ShutdownTimeout time.Duration // for a phase of the way down that has no limit of its own
+	PowerOff        WatchdogPowerOff
+}
+
+// WatchdogGovernor is what the kernel does at the pretimeout.
+type WatchdogGovernor uint8
+
+const (
+	// GovernorKeep leaves what is set.
+	GovernorKeep WatchdogGovernor = iota
+	// GovernorNoop writes a line to the kernel log.
+	GovernorNoop
+	// GovernorPanic panics, which leaves a record of what hangs.
+	GovernorPanic
+)
+
+// String returns the kernel's name for it, as it is written in the file.
+func (g WatchdogGovernor) String() string { return watchdogGovernorNames()[g] }
+
+func watchdogGovernorNames() []string {
+	return []string{GovernorKeep: "keep", GovernorNoop: "noop", GovernorPanic: "panic"}
+}
+
+// WatchdogPowerOff is what becomes of watchdogs when the machine is about to be off, or halted.
+type WatchdogPowerOff uint8
+
+const (
+	// WatchdogStop stops them, if they can be stopped.
+	WatchdogStop WatchdogPowerOff = iota
+	// WatchdogKeep lets them reset a machine that is not off in time.
+	WatchdogKeep
+)
+
+func watchdogPowerOffNames() []string {
+	return []string{WatchdogStop: "stop", WatchdogKeep: "keep"}
 }
 
 // Shutdown bounds the way down.
@@ -90,11 +154,65 @@ func Keys() []Key {
 			},
 		},
 		{
+			"reboot.method",
+			"what resets the machine: the kernel, or a watchdog that is not fed",
+			choice{
+				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Reboot.Method) },
+				names: rebootMethodNames(), def: uint8(RebootByKernel),
+			},
+		},
+		{
+			"watchdog.device",
+			"the watchdogs that init opens and feeds",
+			devices{at: func(s *Settings) *string { return &s.Watchdog.Devices }},
+		},
+		{
+			"watchdog.timeout",
+			"how long after init's last sign of life a watchdog resets the machine",
+			duration{
+				at:  func(s *Settings) *time.Duration { return &s.Watchdog.Timeout },
+				def: time.Minute, min: time.Second, max: 18 * time.Hour,
+			},
+		},
+		{
+			"watchdog.pretimeout",
+			"how long before that the kernel gives a warning, or panics",
+			duration{
+				at:  func(s *Settings) *time.Duration { return &s.Watchdog.Pretimeout },
+				def: 0, min: 0, max: 18 * time.Hour,
+			},
+		},
+		{
+			"watchdog.pretimeout_governor",
+			"what the kernel does then",
+			choice{
+				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Watchdog.Governor) },
+				names: watchdogGovernorNames(), def: uint8(GovernorKeep),
+			},
+		},
+		{
+			"watchdog.shutdown_timeout",
+			"how long the shutdown entries, or the power-off, may take until a watchdog resets " +
+				"the machine",
+			duration{
+				at:  func(s *Settings) *time.Duration { return &s.Watchdog.ShutdownTimeout },
+				def: 10 * time.Minute, min: time.Second, max: 18 * time.Hour,
+			},
+		},
+		{
+			"watchdog.poweroff",
+			"whether watchdogs are stopped before the machine is off or halted",
+			choice{
+				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Watchdog.PowerOff) },
+				names: watchdogPowerOffNames(), def: uint8(WatchdogStop),
+			},
+		},
+		{
 			"mounts",
 			"auto mounts what is missing of /proc, /sys, /dev, /dev/pts and /run at boot",
-			choice[Mounts]{
-				at:    func(s *Settings) *Mounts { return &s.Mounts },
-				names: mountsNames(), def: MountsNone,
+			choice{
+				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Mounts) },
+				names: mountsNames(), def: uint8(MountsNone),
 			},
 		},
 		{

@@ -38,8 +38,9 @@ func TestDefaults(t *testing.T) {
 			KillTimeout: time.Second,
 			SyncTimeout: 30 * time.Second,
 		},
-		Mounts: MountsNone,
-		Log:    Log{Syslog: true},
+		Watchdog: Watchdog{Timeout: time.Minute, ShutdownTimeout: 10 * time.Minute},
+		Mounts:   MountsNone,
+		Log:      Log{Syslog: true},
 	}
 	diff(t, want, Default())
 	r := Read(file, nil, nil)
@@ -56,6 +57,32 @@ func TestSettings(t *testing.T) {
 		change      func(*Settings)
 		problems    []string
 	}{
+		{
+			name: "watchdogs", text: "watchdog.device = /dev/watchdog0  /dev/watchdog1\n",
+			change: func(s *Settings) { s.Watchdog.Devices = "/dev/watchdog0 /dev/watchdog1" },
+		},
+		{
+			name: "no watchdog after all", text: "watchdog.device = /dev/watchdog\n",
+			commandLine: "rebound.watchdog.device=none",
+		},
+		{
+			name: "what is no watchdog", text: "watchdog.device = watchdog0\n",
+			problems: []string{file + ":1: watchdog.device = watchdog0: expected one or more paths " +
+				"such as /dev/watchdog0, or none"},
+		},
+		{
+			name: "the same watchdog twice", text: "watchdog.device = /dev/watchdog /dev/watchdog\n",
+			problems: []string{file + ":1: watchdog.device = /dev/watchdog /dev/watchdog: expected " +
+				"one or more paths such as /dev/watchdog0, or none"},
+		},
+		{
+			name: "what resets the machine",
+			text: "reboot.method = watchdog\nwatchdog.poweroff = keep\nwatchdog.pretimeout_governor = panic\n",
+			change: func(s *Settings) {
+				s.Reboot.Method = RebootByWatchdog
+				s.Watchdog.PowerOff, s.Watchdog.Governor = WatchdogKeep, GovernorPanic
+			},
+		},
 		{
 			name: "a line", text: "shutdown.term_timeout = 30s\n",
 			change: func(s *Settings) { s.Shutdown.TermTimeout = 30 * time.Second },

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -85,28 +86,28 @@ func span(d time.Duration) string {
 	return s
 }
 
-// A choice is one word of a few. Its values are numbered in the order of their names.
-type choice[T ~uint8] struct {
-	at    func(*Settings) *T
+// A choice is one word of a few. Its values are numbered in the order of their names. It is one
+// type for all choices: a generic one would be in PID 1 once for each.
+type choice struct {
+	at    func(*Settings) *uint8
 	names []string
-	def   T
+	def   uint8
 }
 
-func (c choice[T]) reset(s *Settings) { *c.at(s) = c.def }
+func (c choice) reset(s *Settings) { *c.at(s) = c.def }
 
-func (c choice[T]) set(s *Settings, text string) string {
-	for i, name := range c.names {
-		if text == name {
-			*c.at(s) = T(i)
-			return ""
-		}
+func (c choice) set(s *Settings, text string) string {
+	i := slices.Index(c.names, text)
+	if i < 0 {
+		return c.takes()
 	}
-	return c.takes()
+	*c.at(s) = uint8(i)
+	return ""
 }
 
-func (c choice[T]) value(s *Settings) string { return c.names[*c.at(s)] }
+func (c choice) value(s *Settings) string { return c.names[*c.at(s)] }
 
-func (c choice[T]) takes() string {
+func (c choice) takes() string {
 	last := len(c.names) - 1
 	return strings.Join(c.names[:last], ", ") + " or " + c.names[last]
 }
@@ -135,3 +136,40 @@ func (y yesNo) value(s *Settings) string {
 }
 
 func (y yesNo) takes() string { return "yes or no" }
+
+// devices is a list of device nodes by their paths, or none.
+type devices struct {
+	at func(*Settings) *string
+}
+
+// noDevices is how an empty list is written.
+const noDevices = "none"
+
+func (d devices) reset(s *Settings) { *d.at(s) = "" }
+
+func (d devices) set(s *Settings, text string) string {
+	if text == noDevices {
+		d.reset(s)
+		return ""
+	}
+	paths := strings.Fields(text)
+	for i, path := range paths {
+		if path[0] != '/' || slices.Contains(paths[:i], path) {
+			return d.takes()
+		}
+	}
+	if len(paths) == 0 {
+		return d.takes()
+	}
+	*d.at(s) = strings.Join(paths, " ")
+	return ""
+}
+
+func (d devices) value(s *Settings) string {
+	if list := *d.at(s); list != "" {
+		return list
+	}
+	return noDevices
+}
+
+func (d devices) takes() string { return "one or more paths such as /dev/watchdog0, or none" }

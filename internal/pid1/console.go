@@ -35,6 +35,8 @@ func (c *console) open() {
 
 // print writes one line: carriage return, text, newline [BusyBox 4.41]. The carriage return is
 // for a terminal on which a program has left half a line.
+//
+//go:noinline
 func (c *console) print(text string) { c.write("\r" + text + "\n") }
 
 // write writes text, or keeps it for when the console takes it.

@@ -14,6 +14,7 @@ import (
 	"github.com/rebound-init/rebound/internal/inittab"
 	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/shutdown"
+	"github.com/rebound-init/rebound/internal/wdt"
 )
 
 // The files that init reads.
@@ -66,6 +67,9 @@ type Init struct {
 	heldTTYs []kernel.FD
 	asked    shutdown.Action // what the way down was begun for
 	way      *shutdown.Way
+
+	dogs    *wdt.Keeper // or nil
+	starved string      // why the init that has crashed has let them starve
 }
 
 // New makes an init. Nothing happens before Run.
@@ -89,7 +93,8 @@ func (in *Init) Run() int {
 		if in.way != nil && in.way.Exit() {
 			return 0
 		}
-		in.handle(in.k.Next(in.deadline()))
+		in.stepWatchdogs()
+		in.handle(in.k.Next(min(in.deadline(), in.feedingTime())))
 		if in.way != nil && in.k.Now() >= in.way.Deadline() {
 			// A storm of signals must not keep a limit from being noticed.
 			in.way.Tick(in.k.Now())
@@ -172,5 +177,7 @@ func (in *Init) limits() shutdown.Limits {
 		Term: in.set.Shutdown.TermTimeout,
 		Kill: in.set.Shutdown.KillTimeout,
 		Sync: in.set.Shutdown.SyncTimeout,
+
+		ByWatchdog: in.set.Reboot.Method == config.RebootByWatchdog,
 	}
 }

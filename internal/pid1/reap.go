@@ -30,6 +30,9 @@ func (in *Init) reap() (left bool) {
 }
 
 func (in *Init) reaped(e kernel.Exit) {
+	if in.dogs != nil && in.dogs.Reaped(e.PID) {
+		return
+	}
 	in.logOut(e.PID)
 	i := in.services.ended(e.PID)
 	command, known := in.commands[e.PID]
@@ -43,6 +46,9 @@ func (in *Init) reaped(e kernel.Exit) {
 	}
 	if in.way != nil {
 		in.way.Reaped(e)
+	}
+	if in.dogs != nil && e.PID == in.boot.seq.waiting {
+		in.dogs.LookAgain() // It may have loaded a module.
 	}
 	in.boot.seq.reaped(e.PID)
 	in.cad.reaped(e.PID)

@@ -27,6 +27,7 @@ func (in *Init) warn(text string) {
 	in.con.print(text)
 }
 
+//go:noinline
 func (in *Init) note(level kernel.Level, text string) { in.k.Log(level, text) }
 
 // warnOn prints it on another terminal instead of the console: that of the command in question.

@@ -224,7 +224,8 @@ func (s *services) started(i int32, pid kernel.PID) {
 	}
 	at, known := s.find(pid)
 	if !known {
-		s.byPID = slices.Insert(s.byPID, at, running{})
+		s.byPID = append(s.byPID, running{})
+		copy(s.byPID[at+1:], s.byPID[at:])
 	}
 	s.byPID[at] = running{int32(pid), i}
 }

@@ -30,6 +30,9 @@ func (in *Init) setUp() {
 	_ = in.k.Setsid()
 	in.env = environ(in.opt.Env, in.k.IsVT(0), in.runlevel())
 	in.configure(boot)
+	if in.opt.State == nil {
+		in.openWatchdogs()
+	}
 	if in.set.Mounts == config.MountsAuto {
 		in.mountAll()
 	}

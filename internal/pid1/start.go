@@ -130,6 +130,8 @@ func (s *sequence) reaped(pid kernel.PID) {
 }
 
 // of returns the table's entries with an action, in order.
+//
+//go:noinline
 func of(t inittab.Table, a inittab.Action) []inittab.Entry {
 	var es []inittab.Entry
 	for _, e := range t {

@@ -21,43 +21,57 @@ import (
 //	cadleft 0
 //	paused 16384
 //	down reboot
+//	starved the kernel has oopsed
 //	service 21 5000000000 /dev/tty1<NUL>/sbin/getty 38400 tty1
 //
 // An inittab's words hold neither a newline nor a NUL [BusyBox 2.6].
 func (in *Init) Snapshot() []byte {
-	var b strings.Builder
-	line := func(word string, n uint64) {
-		b.WriteString(word + " " + strconv.FormatUint(n, 10) + "\n")
-	}
-	line("phase", uint64(in.boot.phase))
-	line("waiting", uint64(in.boot.seq.waiting))
-	line("left", uint64(len(in.boot.seq.queue)))
-	line("cadwaiting", uint64(in.cad.waiting))
-	line("cadleft", uint64(len(in.cad.queue)))
+	var f facts
+	f.number("phase", int(in.boot.phase))
+	f.number("waiting", int(in.boot.seq.waiting))
+	f.number("left", len(in.boot.seq.queue))
+	f.number("cadwaiting", int(in.cad.waiting))
+	f.number("cadleft", len(in.cad.queue))
 	if in.paused {
-		line("paused", in.held)
+		f.add("paused", strconv.FormatUint(in.held, 10))
 	}
 	down := in.asked
 	if in.way != nil {
 		down = in.way.Action()
+		f.add("argument", in.way.Argument())
 	}
 	if down != 0 {
-		b.WriteString("down " + down.String() + "\n")
+		f.add("down", down.String())
 	}
-	if in.way != nil && in.way.Argument() != "" {
-		b.WriteString("argument " + in.way.Argument() + "\n")
+	if in.dogs != nil {
+		f.add("starved", in.dogs.Starving())
 	}
 	for i, sv := range in.services.all {
 		if sv.pid == 0 {
 			continue
 		}
 		key := in.services.key(int32(i))
-		b.WriteString("service " + strconv.Itoa(int(sv.pid)) + " " +
-			strconv.FormatInt(int64(sv.at), 10) + " " + key.TTY + "\x00" +
-			key.Command + "\n")
+		f.add("service", strconv.Itoa(int(sv.pid))+" "+strconv.FormatInt(int64(sv.at), 10)+" "+
+			key.TTY+"\x00"+key.Command)
 	}
-	return []byte(b.String())
+	return f
 }
+
+// facts are the lines of a snapshot. Its methods inlined in all their places would show in the size
+// of PID 1.
+type facts []byte
+
+// add adds a line, unless there is nothing to say.
+//
+//go:noinline
+func (f *facts) add(word, rest string) {
+	if rest != "" {
+		*f = append(*f, word+" "+rest+"\n"...)
+	}
+}
+
+//go:noinline
+func (f *facts) number(word string, n int) { f.add(word, strconv.Itoa(n)) }
 
 // resume goes on where an init that has crashed has left off. Lines that say nothing are skipped.
 func (in *Init) resume() {
@@ -67,6 +81,7 @@ func (in *Init) resume() {
 		// to start nothing: an init without its services still goes down in order.
 		in.warn("what init knew is lost in its crash: reboot when you can")
 		in.boot.phase = booted
+		in.openWatchdogs()
 		in.reap()
 		return
 	}
@@ -94,10 +109,13 @@ func (in *Init) resume() {
 			down = shutdown.ActionNamed(rest)
 		case "argument":
 			arg = rest
+		case "starved":
+			in.starved = rest
 		case "service":
 			in.adopt(rest, places)
 		}
 	}
+	in.openWatchdogs()
 	switch in.boot.phase {
 	case toCome:
 		// The crash came first.
@@ -132,6 +150,8 @@ func (in *Init) adoptable(pid kernel.PID) bool {
 }
 
 // adoptWaited takes over a process that a sequence waits for.
+//
+//go:noinline
 func (in *Init) adoptWaited(rest string) kernel.PID {
 	n, err := strconv.Atoi(rest)
 	pid := kernel.PID(n)
@@ -142,11 +162,14 @@ func (in *Init) adoptWaited(rest string) kernel.PID {
 	return pid
 }
 
+//go:noinline
 func lastOf(es []inittab.Entry, n int) []inittab.Entry {
 	return es[len(es)-max(0, min(n, len(es))):]
 }
 
 // adopt takes over a service's process.
+//
+//go:noinline
 func (in *Init) adopt(rest string, places map[inittab.Key]int32) {
 	fields := strings.SplitN(rest, " ", 3)
 	if len(fields) != 3 {

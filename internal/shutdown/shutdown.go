@@ -35,6 +35,8 @@ const (
 )
 
 // String returns the word that messages and REBOUND_ACTION use.
+//
+//go:noinline
 func (a Action) String() string {
 	switch a {
 	case Reboot:
@@ -74,6 +76,8 @@ const (
 )
 
 // String returns the phase's name in messages.
+//
+//go:noinline
 func (p Phase) String() string {
 	switch p {
 	case Entries:
@@ -123,6 +127,8 @@ type Limits struct {
 	Term time.Duration // from TERM to KILL
 	Kill time.Duration // how long to wait for what KILL does not end: a process in state D
 	Sync time.Duration // for sync(2)
+	// ByWatchdog asks for a reboot by a watchdog in the place of reboot(2).
+	ByWatchdog bool
 }
 
 // Kernel is what the way down asks of the kernel.
@@ -147,6 +153,12 @@ type Host interface {
 	Start(e inittab.Entry, env []string) (kernel.PID, error)
 	// Become replaces init by an entry's command. It has said why if that failed.
 	Become(e inittab.Entry) error
+	// Entering tells of each phase before anything is done in it, and when it is to be over:
+	// an instant of the clock, or kernel.Never if it has no limit.
+	Entering(a Action, p Phase, limit time.Duration)
+	// Reset has a watchdog reset the machine, and returns how long that may take; not ok if
+	// there is none.
+	Reset() (within time.Duration, ok bool)
 }
 
 // Machine says where PID 1 runs.
@@ -174,6 +186,7 @@ type Way struct {
 	look    time.Duration // when to look for processes that are not our descendants
 	arg     string        // of the reboot
 	exit    bool
+	hopes   bool // that a watchdog resets the machine
 
 	// Of the phase Draining.
 	drained  func()        // what comes next
@@ -192,6 +205,7 @@ func Begin(k Kernel, host Host, limits Limits, at Machine, a Action,
 		entries: entries, phase: Entries, limit: kernel.Never, look: kernel.Never,
 	}
 	w.readArgument()
+	host.Entering(a, Entries, kernel.Never)
 	w.nextEntry()
 	return w
 }
@@ -208,6 +222,7 @@ func Resume(k Kernel, host Host, limits Limits, at Machine, a Action,
 	if arg == "" {
 		w.readArgument()
 	}
+	// It has no entries to run: what comes next tells of itself.
 	w.nextEntry()
 	return w
 }
@@ -270,8 +285,14 @@ func (w *Way) nextEntry() {
 	w.terminate()
 }
 
+// enter begins a phase that is to be over within a time.
+func (w *Way) enter(p Phase, within time.Duration) {
+	w.phase, w.limit = p, w.k.Now()+within
+	w.host.Entering(w.action, p, w.limit)
+}
+
 func (w *Way) terminate() {
-	w.phase = Terminating
+	w.enter(Terminating, w.limits.Term)
 	w.host.Say("The system is going down NOW!")
 	w.killAll(kernel.SIGTERM)
 	// A stopped process gets TERM only when it goes on.
@@ -288,7 +309,7 @@ func (w *Way) killAll(sig kernel.Signal) {
 }
 
 func (w *Way) kill() {
-	w.phase = Killing
+	w.enter(Killing, w.limits.Kill)
 	w.killAll(kernel.SIGKILL)
 	w.host.Print("Sent SIGKILL to all processes")
 	w.limit = w.k.Now() + w.limits.Kill
@@ -359,6 +380,11 @@ func (w *Way) Tick(now time.Duration) {
 			": going on without it")
 		w.reboot()
 	case Rebooting:
+		if w.hopes && w.waiting == 0 {
+			w.host.Say("The watchdog has not reset the machine: asking the kernel")
+			w.drain(w.request)
+			return
+		}
 		w.desperate("reboot(2) has not come back after " + rebootLimit.String())
 	case Entries, Parked:
 		w.limit = kernel.Never
@@ -374,6 +400,7 @@ func (w *Way) sync() {
 		w.reboot()
 		return
 	}
+	w.enter(Syncing, w.limits.Sync)
 	pid, err := w.k.Call(kernel.Sync{})
 	if err != nil {
 		w.host.Say("sync: can't fork: " + err.Error())
@@ -421,10 +448,9 @@ func (w *Way) reboot() {
 
 // drain waits until the console has sent what was written to it, but not for ever.
 func (w *Way) drain(then func()) {
-	w.phase = Draining
+	w.enter(Draining, drainLimit)
 	w.waiting = 0
-	now := w.k.Now()
-	w.limit, w.hopeless = now+drainLimit, now+drainPatience
+	w.hopeless = w.k.Now() + drainPatience
 	w.drained, w.unsent, w.lookIn = then, 0, firstDrainLook
 	w.lookAtConsole()
 }
@@ -447,9 +473,13 @@ func (w *Way) lookAtConsole() {
 
 // request does what was asked for.
 func (w *Way) request() {
-	w.phase = Rebooting
+	w.enter(Rebooting, rebootLimit)
 	if w.action == Restart {
+		w.limit = kernel.Never
 		w.become()
+		return
+	}
+	if w.action == Reboot && w.limits.ByWatchdog && w.byWatchdog() {
 		return
 	}
 	call := kernel.Reboot{Cmd: w.command()}
@@ -471,6 +501,25 @@ func (w *Way) request() {
 	}
 	w.waiting = pid
 	w.limit = w.k.Now() + rebootLimit
+}
+
+// watchdogGrace is how much longer than it may take a watchdog's reset is waited for.
+const watchdogGrace = 5 * time.Second
+
+// byWatchdog has a watchdog reset the machine. Once only: if it does not, the kernel has to.
+func (w *Way) byWatchdog() bool {
+	if w.hopes {
+		return false
+	}
+	within, ok := w.host.Reset()
+	if !ok {
+		w.host.Say("There is no watchdog to reset the machine: asking the kernel")
+		return false
+	}
+	w.hopes = true
+	w.host.Say("Waiting for the watchdog to reset the machine: " + within.String() + " at most")
+	w.limit = w.k.Now() + within + watchdogGrace
+	return true
 }
 
 // rebootSelf calls reboot(2) without a child.
@@ -562,9 +611,19 @@ func (w *Way) desperate(why string) {
 // press presses the magic key.
 func (w *Way) press(key string) {
 	w.phase = Parked
-	if err := w.k.SetProc("sysrq-trigger", key); err != nil {
-		w.host.Say("sysrq " + key + ": " + err.Error() +
-			": it is safe to switch the machine off")
+	err := w.k.SetProc("sysrq-trigger", key)
+	why := "sysrq " + key + " has no effect"
+	if err != nil {
+		why = "sysrq " + key + ": " + err.Error()
+	}
+	if w.action == Reboot || w.action == Restart {
+		if within, ok := w.host.Reset(); ok {
+			w.host.Say(why + ": the watchdog resets the machine within " + within.String())
+			return
+		}
+	}
+	if err != nil {
+		w.host.Say(why + ": it is safe to switch the machine off")
 	}
 }
 

@@ -256,9 +256,10 @@ func (w *World) check() {
 			w.t.Errorf("PID 1 has waited in %s at %v for %v", b.Call, b.At, b.For)
 		}
 	}
-	// Three for the children, one for the console.
-	if fds := w.OpenFDs(); len(fds) > 4+w.setup.Prompts {
-		w.t.Errorf("open descriptors at the end: got  %v\nwant at most %d", fds, 4+w.setup.Prompts)
+	// Three for the children, one for the console, and one for each watchdog.
+	most := 4 + w.setup.Prompts + len(w.setup.Watchdogs)
+	if fds := w.OpenFDs(); len(fds) > most {
+		w.t.Errorf("open descriptors at the end: got  %v\nwant at most %d", fds, most)
 	}
 	if n := w.Count(simkernel.Zombie); w.Alive() && n > 0 {
 		w.t.Errorf("%d zombies are left", n)
