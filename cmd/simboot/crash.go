@@ -14,7 +14,8 @@ import (
 )
 
 const crashDoes = `Let a kernel fail on a model machine. Print what its console shows, with the time since
-boot, and then what ended the machine, when it was back, and what is left to find out why.`
+boot, and then what ended the machine, when it was back, and what is left to find out why.
+Of several failures each comes a second after the one before, if the machine is still there.`
 
 // settings is an option that may be given several times.
 type settings []crash.Setting

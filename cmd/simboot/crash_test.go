@@ -29,6 +29,11 @@ func TestCrashTellsWhatComesOfIt(t *testing.T) {
 	wants(t, status, exitOK, out, "back      the crash kernel starts at once, without any firmware\n")
 }
 
+func TestHelpOfACommand(t *testing.T) {
+	status, out, _ := simboot(t, "help", "crash")
+	wants(t, status, exitOK, out, "Usage: simboot crash [OPTIONS] FAILURE...\n", "Of several failures each comes")
+}
+
 // TestCrashNeedsCPUs: what only another CPU can see is not played on one, unless that is asked for.
 func TestCrashNeedsCPUs(t *testing.T) {
 	status, out, _ := simboot(t, "crash", "rcu-stall")

@@ -78,6 +78,11 @@ func (t *tool) main(args []string) int {
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
+		for _, c := range commands() {
+			if len(args) > 1 && c.name == args[1] && c.run != nil {
+				return c.run(t, []string{"-help"})
+			}
+		}
 		t.usage(t.out)
 		return exitOK
 	}

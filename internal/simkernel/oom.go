@@ -22,38 +22,86 @@ type oomProfile struct {
 	systemWide, compulsory string
 	// hopeless is the panic when there is nobody to kill, and warns what is said before.
 	hopeless, warns string
-	killed          string // the number and the name
+	// killed are the lines about who is: the number and the name.
+	killed []string
 	// chose is what is said of the choice before: the same two.
 	chose string
+	// asked is the line about who wants memory, and askedLevel its level.
+	asked      string
+	askedLevel kernel.Level
+	// mem is the first line of what there is of it.
+	mem saying
+	// tasks are the lines before those of the processes, and task the one of each: its number
+	// twice, and its name. Without them they are not listed.
+	tasks []string
+	task  string
 }
 
 var (
-	oom26 = oomProfile{
+	// What is in the log is the same up to 3.10, but for the line at its beginning.
+	oom2617 = oomProfile{
 		systemWide: "out of memory. panic_on_oom is selected",
 		compulsory: "out of memory. Compulsory panic_on_oom is selected.",
 		hopeless:   "Out of memory and no killable processes...",
-		killed:     "Out of memory: kill process %d (%s) score 0 or a child",
+		killed:     []string{"Out of memory: Killed process %d (%s)."},
+		asked:      "oom-killer: gfp_mask=0x280d2, order=0", askedLevel: defaultMessageLevel,
+		mem: saying{info, "Mem-info:"},
+	}
+	oom2624 = oomProfile{
+		systemWide: oom2617.systemWide, compulsory: oom2617.compulsory, hopeless: oom2617.hopeless,
+		killed: []string{
+			"Out of memory: kill process %d (%s) score 0 or a child", "Killed process %d (%s)",
+		},
+		asked:      "{comm} invoked oom-killer: gfp_mask=0x280d2, order=0, oomkilladj=0",
+		askedLevel: warning, mem: oom2617.mem,
 	}
 	oom3 = oomProfile{
 		systemWide: "Out of memory: system-wide panic_on_oom is enabled",
 		compulsory: "Out of memory: compulsory panic_on_oom is enabled",
 		hopeless:   "Out of memory and no killable processes...",
-		killed:     "Out of memory: Kill process %d (%s) score 0 or sacrifice child",
+		killed:     oomSacrifices,
+		asked:      "{comm} invoked oom-killer: gfp_mask=0x280da, order=0, oom_score_adj=0",
+		askedLevel: warning, mem: saying{defaultMessageLevel, "Mem-Info:"},
+		tasks: []string{"[ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name"},
+		task:  "[%5d]     0 %5d        0        0       0        0             0 %s",
 	}
 	oom4 = oomProfile{
-		systemWide: "Out of memory: system-wide panic_on_oom is enabled",
-		compulsory: "Out of memory: compulsory panic_on_oom is enabled",
-		warns:      "Out of memory and no killable processes...",
-		hopeless:   "System is deadlocked on memory",
-		killed:     "Out of memory: Killed process %d (%s)",
+		systemWide: oom3.systemWide, compulsory: oom3.compulsory,
+		warns:    "Out of memory and no killable processes...",
+		hopeless: "System is deadlocked on memory",
+		killed:   oomSacrifices,
+		asked: "{comm} invoked oom-killer: gfp_mask=0x6280ca(GFP_HIGHUSER_MOVABLE|__GFP_ZERO), " +
+			"nodemask=(null), order=0, oom_score_adj=0",
+		askedLevel: warning, mem: oom3.mem, tasks: oomTasks, task: oomTask,
 	}
 	oom5 = oomProfile{
-		systemWide: oom4.systemWide, compulsory: oom4.compulsory, warns: oom4.warns,
-		hopeless: oom4.hopeless, killed: oom4.killed,
+		systemWide: oom3.systemWide, compulsory: oom3.compulsory, warns: oom4.warns,
+		hopeless: oom4.hopeless, killed: []string{"Out of memory: Killed process %d (%s)"},
 		chose: "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0," +
 			"global_oom,task_memcg=/,task=%[2]s,pid=%[1]d,uid=0",
+		asked: "{comm} invoked oom-killer: gfp_mask=0x140dca" +
+			"(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO), order=0, oom_score_adj=0",
+		askedLevel: warning, mem: oom3.mem, tasks: oomTasks, task: oomTask,
+	}
+	oom612 = oom5.withTasks(oomTasks[0], "[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file "+
+		"rss_shmem pgtables_bytes swapents oom_score_adj name")
+
+	oomSacrifices = []string{
+		"Out of memory: Kill process %d (%s) score 0 or sacrifice child", "Killed process %d (%s)",
+	}
+	oomTasks = []string{
+		"Tasks state (memory values in pages):",
+		"[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
 	}
 )
+
+const oomTask = "[%7d]     0 %5d        0        0        0        0             0 %s"
+
+// withTasks is the same with other lines before the processes.
+func (p oomProfile) withTasks(lines ...string) oomProfile {
+	p.tasks = lines
+	return p
+}
 
 func (f OutOfMemory) fail(m *Machine, x *context) {
 	defer m.in("out_of_memory")()
@@ -89,7 +137,9 @@ func (f OutOfMemory) fail(m *Machine, x *context) {
 	if o.chose != "" {
 		m.printk(kernel.Info, fmt.Sprintf(o.chose, victim.pid, victim.name()))
 	}
-	m.printk(kernel.Error, fmt.Sprintf(o.killed, victim.pid, victim.name()))
+	for _, line := range o.killed {
+		m.printk(kernel.Error, fmt.Sprintf(line, victim.pid, victim.name()))
+	}
 	m.send(victim, syscall.SIGKILL, true)
 }
 
@@ -112,24 +162,19 @@ func (m *Machine) oomVictim(x *context) *process {
 // say who there is.
 func (m *Machine) dumpMemory(x *context) {
 	defer m.in("dump_header")()
-	m.printk(kernel.Warning, x.who.comm+" invoked oom-killer: gfp_mask=0x140dca"+
-		"(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO), order=0, oom_score_adj=0")
+	o := &m.kernel.oom
+	m.printk(o.askedLevel, strings.ReplaceAll(o.asked, "{comm}", x.who.comm))
 	m.dumpStack(x)
-	m.printk(defaultMessageLevel, "Mem-Info:")
-	if !m.isSet("vm/oom_dump_tasks") {
+	m.printk(o.mem.level, o.mem.text)
+	if o.task == "" || !m.isSet("vm/oom_dump_tasks") {
 		return
 	}
-	m.printk(kernel.Info, "Tasks state (memory values in pages):")
-	kinds := ""
-	if m.kernel.dump.uid {
-		kinds = "rss_anon rss_file rss_shmem "
+	for _, line := range o.tasks {
+		m.printk(kernel.Info, line)
 	}
-	m.printk(kernel.Info, "[  pid  ]   uid  tgid total_vm      rss "+kinds+"pgtables_bytes swapents "+
-		"oom_score_adj name")
 	for p := m.all.first; p != nil; p = p.nextAll {
 		if p != m.init && !p.is(taskKthread) && p.state != Zombie {
-			m.printk(kernel.Info, fmt.Sprintf("[%7d]     0 %5d        0        0        0        0"+
-				"             0 %s", p.pid, p.pid, strings.TrimSpace(p.name())))
+			m.printk(kernel.Info, fmt.Sprintf(o.task, p.pid, p.pid, strings.TrimSpace(p.name())))
 		}
 	}
 }

@@ -209,7 +209,7 @@ func linux26(name string) profile {
 		starting: "Starting new kernel",
 		kexecs:   starts26,
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
-		lockup: lockup26, oom: oom26, sysrq: sysrq2617,
+		lockup: lockup26, oom: oom2617, sysrq: sysrq2617,
 		die: die2617, warn: warn2617, initDeath: initDeath2617, noInit: noInit26,
 		oneSwapper: true, doubleFault: doubleFaultSpins, nmi: nmi2617,
 	}
@@ -220,6 +220,7 @@ func linux2624(name string) profile {
 	p := linux26(name)
 	p.die, p.warn, p.initDeath, p.noInit = die2624, warn2624, initDeath2624, noInit2624
 	p.endTrace, p.nmi, p.sysrq = endTraceSame, nmi2624, sysrq2624
+	p.oom = oom2624
 	return p
 }
 
@@ -310,7 +311,7 @@ func linux6(name string, a arch) profile {
 // linux612 is 6.12.
 func linux612(name string, a arch) profile {
 	p := linux6(name, a)
-	p.fallback, p.hung, p.panic = true, hung612, panic612
+	p.fallback, p.hung, p.panic, p.oom = true, hung612, panic612, oom612
 	p.stopsAtPowerOff, p.rcu = true, rcu612
 	p.sysrq, p.noInit = sysrq612, noInit612
 	p.kexecs = p.kexecs.of(6, 12)
