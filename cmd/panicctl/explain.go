@@ -64,7 +64,11 @@ func (t *tool) printSteps(row *matrix.Row, all bool) {
 	for i := range row.Steps {
 		s := &row.Steps[i]
 		if s.At > at {
-			line(at, s.At-at, "", "nobody notices")
+			does := "nobody notices"
+			if i > 0 {
+				does = ""
+			}
+			line(at, s.At-at, "", does)
 		}
 		if s.Takes != matrix.Never {
 			at = max(at, s.At+s.Takes)
@@ -77,7 +81,7 @@ func (t *tool) printSteps(row *matrix.Row, all bool) {
 		}
 		does := s.Does
 		if s.Repeats > 0 {
-			does += fmt.Sprintf(" (and %d times more)", s.Repeats)
+			does += again(s.Repeats)
 		}
 		if len(s.Lines) > 0 && !all {
 			does += ": " + quote(s.Lines)
@@ -101,6 +105,14 @@ func (t *tool) printSteps(row *matrix.Row, all bool) {
 	case matrix.Hangs, matrix.Halts, matrix.PowersOff, matrix.GoesOn:
 	}
 	t.print(t.out, tb, "")
+}
+
+// again says how often a step comes again.
+func again(n int) string {
+	if n == 1 {
+		return " (and once more)"
+	}
+	return fmt.Sprintf(" (and %d times more)", n)
 }
 
 // own is how long a step takes without those within it.

@@ -286,7 +286,7 @@ func pageSteps(r *matrix.Row) []pageStep {
 			one.Takes = takes.String()
 		}
 		if s.Repeats > 0 {
-			one.Does += fmt.Sprintf(" (and %d times more)", s.Repeats)
+			one.Does += again(s.Repeats)
 		}
 		all = append(all, one)
 	}

@@ -191,18 +191,23 @@ func join(all []Step) []Step {
 	return out
 }
 
-// fold makes one of what comes again and again at the same distance: a detector's report.
+// fold keeps the first of what comes again and again: of what a detector says as long as it sees
+// something.
 func fold(all []Step) []Step {
 	out := []Step{}
+	var firsts [][]Step // groups in out
 	for i := 0; i < len(all); {
 		n := group(all, i)
-		out = append(out, all[i:i+n]...)
-		first := len(out) - n
-		i += n
-		for i < len(all) && group(all, i) == n && same(out[first:first+n], all[i:i+n]) {
-			out[first].Repeats++
-			i += n
+		again := slices.IndexFunc(firsts, func(f []Step) bool { return same(f, all[i:i+n]) })
+		if again >= 0 {
+			firsts[again][0].Repeats++
+		} else {
+			firsts = append(firsts, all[i:i+n:i+n])
 		}
+		i += n
+	}
+	for _, f := range firsts {
+		out = append(out, f...)
 	}
 	return out
 }
