@@ -35,6 +35,7 @@ func arrows() map[string][]string {
 		"internal/actor/stage":    {},
 		"internal/actor/simactor": {"internal/actor", "internal/kernel", "internal/simkernel"},
 
+		"internal/knob":             {},
 		"internal/nearest":          {},
 		"internal/pages":            {},
 		"internal/mountinfo":        {},
@@ -42,18 +43,18 @@ func arrows() map[string][]string {
 		"internal/halt/rebootparam": {},
 		"internal/halt":             {"internal/halt/rebootparam", "internal/utmp"},
 		"internal/inittab":          {"internal/nearest", "internal/pages"},
-		"internal/config":           {"internal/nearest"},
+		"internal/config":           {"internal/knob", "internal/nearest"},
 		"internal/check":            {"internal/config", "internal/inittab"},
 
-		"internal/panicwatch": {"internal/kernel"},
+		"internal/panicwatch": {"internal/kernel", "internal/knob"},
 		"internal/wdt":        {"internal/kernel"},
 		"internal/shutdown": {
 			"internal/halt/rebootparam", "internal/inittab", "internal/kernel", "internal/mountinfo",
 		},
 		"internal/pid1": {
 			"internal/config", "internal/halt/rebootparam", "internal/inittab", "internal/kernel",
-			"internal/mountinfo", "internal/pages", "internal/panicwatch", "internal/shutdown",
-			"internal/utmp", "internal/wdt",
+			"internal/knob", "internal/mountinfo", "internal/pages", "internal/panicwatch",
+			"internal/shutdown", "internal/utmp", "internal/wdt",
 		},
 	}
 }

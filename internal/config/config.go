@@ -18,7 +18,11 @@
 // The package works on text alone. It opens no file.
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/rebound-init/rebound/internal/knob"
+)
 
 // Settings are the values that init goes by.
 type Settings struct {
@@ -27,6 +31,13 @@ type Settings struct {
 	Watchdog Watchdog
 	Mounts   Mounts
 	Log      Log
+	Panic    Panic
+}
+
+// Panic is the policy for kernel panics.
+type Panic struct {
+	// Plan is which knobs of the kernel are turned.
+	Plan knob.Plan
 }
 
 // Reboot says how the machine is made to reboot.
@@ -126,99 +137,119 @@ func mountsNames() []string {
 	return []string{MountsNone: "none", MountsAuto: "auto"}
 }
 
-// Keys returns the table of all keys. Adding a key takes a row here and a field in Settings.
+// Keys returns the table of all keys: ours, and those of the knobs of the kernel that a policy can
+// set (package knob).
 func Keys() []Key {
+	keys := ownKeys()
+	for i := range knob.Policy() {
+		k := &knob.Policy()[i]
+		keys = append(keys, Key{Name: k.Key, Meaning: k.Name, knob: k})
+	}
+	return keys
+}
+
+// ownKeys are those that are init's own settings. Adding one takes a row here and a field in
+// Settings.
+func ownKeys() []Key {
 	return []Key{
 		{
-			"shutdown.term_timeout",
-			"how long processes have to end after SIGTERM before they are killed",
-			duration{
+			Name:    "shutdown.term_timeout",
+			Meaning: "how long processes have to end after SIGTERM before they are killed",
+			field: duration{
 				at:  func(s *Settings) *time.Duration { return &s.Shutdown.TermTimeout },
 				def: 5 * time.Second, min: 0, max: 10 * time.Minute,
 			},
 		},
 		{
-			"shutdown.kill_timeout",
-			"how long to wait for processes to vanish after SIGKILL",
-			duration{
+			Name:    "shutdown.kill_timeout",
+			Meaning: "how long to wait for processes to vanish after SIGKILL",
+			field: duration{
 				at:  func(s *Settings) *time.Duration { return &s.Shutdown.KillTimeout },
 				def: time.Second, min: 0, max: time.Minute,
 			},
 		},
 		{
-			"shutdown.sync_timeout",
-			"how long writing the file systems to their disks may take",
-			duration{
+			Name:    "shutdown.sync_timeout",
+			Meaning: "how long writing the file systems to their disks may take",
+			field: duration{
 				at:  func(s *Settings) *time.Duration { return &s.Shutdown.SyncTimeout },
 				def: 30 * time.Second, min: 0, max: time.Hour,
 			},
 		},
 		{
-			"reboot.method",
-			"what resets the machine: the kernel, or a watchdog that is not fed",
-			choice{
+			Name:    "reboot.method",
+			Meaning: "what resets the machine: the kernel, or a watchdog that is not fed",
+			field: choice{
 				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Reboot.Method) },
 				names: rebootMethodNames(), def: uint8(RebootByKernel),
 			},
 		},
 		{
-			"watchdog.device",
-			"the watchdogs that init opens and feeds",
-			devices{at: func(s *Settings) *string { return &s.Watchdog.Devices }},
+			Name:    "watchdog.device",
+			Meaning: "the watchdogs that init opens and feeds",
+			field:   devices{at: func(s *Settings) *string { return &s.Watchdog.Devices }},
 		},
 		{
-			"watchdog.timeout",
-			"how long after init's last sign of life a watchdog resets the machine",
-			duration{
+			Name:    "watchdog.timeout",
+			Meaning: "how long after init's last sign of life a watchdog resets the machine",
+			field: duration{
 				at:  func(s *Settings) *time.Duration { return &s.Watchdog.Timeout },
 				def: time.Minute, min: time.Second, max: 18 * time.Hour,
 			},
 		},
 		{
-			"watchdog.pretimeout",
-			"how long before that the kernel gives a warning, or panics",
-			duration{
+			Name:    "watchdog.pretimeout",
+			Meaning: "how long before that the kernel gives a warning, or panics",
+			field: duration{
 				at:  func(s *Settings) *time.Duration { return &s.Watchdog.Pretimeout },
 				def: 0, min: 0, max: 18 * time.Hour,
 			},
 		},
 		{
-			"watchdog.pretimeout_governor",
-			"what the kernel does then",
-			choice{
+			Name:    "watchdog.pretimeout_governor",
+			Meaning: "what the kernel does then",
+			field: choice{
 				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Watchdog.Governor) },
 				names: watchdogGovernorNames(), def: uint8(GovernorKeep),
 			},
 		},
 		{
-			"watchdog.shutdown_timeout",
-			"how long the shutdown entries, or the power-off, may take until a watchdog resets " +
+			Name: "watchdog.shutdown_timeout",
+			Meaning: "how long the shutdown entries, or the power-off, may take until a watchdog resets " +
 				"the machine",
-			duration{
+			field: duration{
 				at:  func(s *Settings) *time.Duration { return &s.Watchdog.ShutdownTimeout },
 				def: 10 * time.Minute, min: time.Second, max: 18 * time.Hour,
 			},
 		},
 		{
-			"watchdog.poweroff",
-			"whether watchdogs are stopped before the machine is off or halted",
-			choice{
+			Name:    "watchdog.poweroff",
+			Meaning: "whether watchdogs are stopped before the machine is off or halted",
+			field: choice{
 				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Watchdog.PowerOff) },
 				names: watchdogPowerOffNames(), def: uint8(WatchdogStop),
 			},
 		},
 		{
-			"mounts",
-			"auto mounts what is missing of /proc, /sys, /dev, /dev/pts and /run at boot",
-			choice{
+			Name:    "mounts",
+			Meaning: "auto mounts what is missing of /proc, /sys, /dev, /dev/pts and /run at boot",
+			field: choice{
 				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Mounts) },
 				names: mountsNames(), def: uint8(MountsNone),
 			},
 		},
 		{
-			"log.syslog",
-			"whether messages also go to the system log at /dev/log",
-			yesNo{at: func(s *Settings) *bool { return &s.Log.Syslog }, def: true},
+			Name:    "log.syslog",
+			Meaning: "whether messages also go to the system log at /dev/log",
+			field:   yesNo{at: func(s *Settings) *bool { return &s.Log.Syslog }, def: true},
+		},
+		{
+			Name:    "panic.policy",
+			Meaning: "which preset decides about what the kernel does when it fails",
+			field: choice{
+				at:    func(s *Settings) *uint8 { return (*uint8)(&s.Panic.Plan.Preset) },
+				names: knob.Presets(), def: uint8(knob.Standard),
+			},
 		},
 	}
 }
@@ -226,7 +257,8 @@ func Keys() []Key {
 // Default returns the settings of a machine that has no configuration.
 func Default() Settings {
 	var s Settings
-	for _, key := range Keys() {
+	// Nothing is asked of the kernel's knobs in settings that are new.
+	for _, key := range ownKeys() {
 		key.field.reset(&s)
 	}
 	return s

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rebound-init/rebound/internal/knob"
 )
 
 // A Key is one row of the table of settings.
@@ -11,6 +13,8 @@ type Key struct {
 	Name    string
 	Meaning string // what it is for, in a line
 	field   field
+	// knob is what a key without a field sets.
+	knob *knob.Knob
 }
 
 // Default returns the default value as it would be written in the file.
@@ -18,14 +22,43 @@ func (k Key) Default() string {
 	return k.Value(Default())
 }
 
+// asPolicy leaves a knob of the kernel to the policy.
+const asPolicy = "policy"
+
 // Value returns the value in s as it would be written in the file.
 func (k Key) Value(s Settings) string {
-	return k.field.value(&s)
+	if k.field != nil {
+		return k.field.value(&s)
+	}
+	if text := s.Panic.Plan.Asked(k.Name); text != "" {
+		return text
+	}
+	return asPolicy
 }
 
 // Takes says which values the key takes, such as "auto or none".
 func (k Key) Takes() string {
-	return k.field.takes()
+	if k.field != nil {
+		return k.field.takes()
+	}
+	return asPolicy + ", " + k.knob.Takes()
+}
+
+// set sets the value written as text. If it is none, set changes nothing and returns what was
+// expected.
+func (k Key) set(s *Settings, text string) (expected string) {
+	switch {
+	case k.field != nil:
+		return k.field.set(s, text)
+	case text == asPolicy:
+		text = ""
+	default:
+		_, expected = k.knob.Parse(text)
+	}
+	if expected == "" {
+		s.Panic.Plan.Ask(k.Name, text)
+	}
+	return expected
 }
 
 // A field connects a key with its place in Settings. There is one implementation for each type
@@ -61,29 +94,17 @@ func (d duration) set(s *Settings, text string) string {
 		return form
 	}
 	if v < d.min || v > d.max {
-		return span(d.min) + " to " + span(d.max)
+		return knob.Span(d.min) + " to " + knob.Span(d.max)
 	}
 	*d.at(s) = v
 	return ""
 }
 
-func (d duration) value(s *Settings) string { return span(*d.at(s)) }
+func (d duration) value(s *Settings) string { return knob.Span(*d.at(s)) }
 
 func (d duration) takes() string {
-	return "a time from " + span(d.min) + " to " + span(d.max) +
+	return "a time from " + knob.Span(d.min) + " to " + knob.Span(d.max) +
 		" with its unit (ms, s, m or h)"
-}
-
-// span writes a time span the short way: 10m, where Duration.String writes 10m0s.
-func span(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-len("0s")]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-len("0m")]
-	}
-	return s
 }
 
 // A choice is one word of a few. Its values are numbered in the order of their names. It is one

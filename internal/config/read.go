@@ -183,7 +183,7 @@ func (r *Reading) assign(keys []Key, a assignment) {
 		return
 	}
 	key := keys[i]
-	if expected := key.field.set(&r.Settings, a.value); expected != "" {
+	if expected := key.set(&r.Settings, a.value); expected != "" {
 		text := "expected " + expected
 		if strings.ContainsAny(a.value, "#;") && a.line > 0 {
 			text += "; a comment needs a line of its own"

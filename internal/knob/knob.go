@@ -3,14 +3,16 @@
 //
 // It is data and text. It opens no file and knows no kernel; package panicwatch turns the knobs.
 //
-// PID 1 has the knobs of its policy in it, those with a Key, and nothing else: [Policy] and [ByKey]
-// reach no others. [Table], [ByName] and [Knob.About] are for programs that have room.
+// PID 1 has the knobs of its policy in it, those with a Key, and nothing else: [Policy]
+// reaches no others. [Table], [ByName], [Knob.Text] and [Knob.About] are for programs that have room.
 package knob
 
 import "strings"
 
 // A Knob is one setting of the kernel.
 type Knob struct {
+	// Nobody compares knobs, and what the compiler would make for that shows in the size of PID 1.
+	_ [0]func()
 	// Name is what people call it: kernel.panic, crash_kexec_post_notifiers,
 	// watchdog.open_timeout, /sys/kernel/reboot/mode, and for a word of the boot line that word.
 	Name string
@@ -43,21 +45,6 @@ const (
 	Boot                   // a word of the boot line, and nowhere else
 )
 
-// String says it in a word.
-func (p Place) String() string {
-	switch p {
-	case Sysctl:
-		return "sysctl"
-	case Parameter:
-		return "parameter"
-	case Sysfs:
-		return "sysfs"
-	case Boot:
-		return "boot"
-	}
-	return "nowhere"
-}
-
 // Kind is how its values are written.
 type Kind uint8
 
@@ -82,39 +69,23 @@ const (
 	Trigger             // makes a panic of a failure
 )
 
-// String says it in a word.
-func (r Role) String() string {
-	switch r {
-	case Aid:
-		return "aid"
-	case Rescue:
-		return "rescue"
-	case Trigger:
-		return "trigger"
-	}
-	return "nothing"
-}
-
 // Policy is all knobs that a policy can set, in the order of the documentation. It is not the
 // caller's to change.
 func Policy() []Knob { return policy[:] }
-
-// ByKey finds a knob by its key in rebound.conf, or returns nil.
-func ByKey(key string) *Knob {
-	for i := range policy {
-		if policy[i].Key == key {
-			return &policy[i]
-		}
-	}
-	return nil
-}
 
 // Path is its file below /proc, for a sysctl, or below /sys. A word of the boot line has none.
 func (k *Knob) Path() string {
 	switch k.Place {
 	case Sysctl:
-		// Of the names here none has a dot within a part.
-		return "sys/" + strings.ReplaceAll(k.Name, ".", "/")
+		// Of the names here none has a dot within a part. strings.ReplaceAll is two kilobytes more
+		// of PID 1.
+		path := []byte("sys/" + k.Name)
+		for i := range path {
+			if path[i] == '.' {
+				path[i] = '/'
+			}
+		}
+		return string(path)
 	case Parameter:
 		module, name, ok := strings.Cut(k.Name, ".")
 		if !ok {
@@ -128,24 +99,56 @@ func (k *Knob) Path() string {
 	return ""
 }
 
-// SetBy reports whether a word of the kernel's boot line sets the knob. A word without a value is
-// one without "=".
-func (k *Knob) SetBy(name, value string, hasValue bool) bool {
-	if rest, ok := strings.CutPrefix(name, "sysctl"); ok && hasValue && rest != "" {
-		// Both separators will do (fs/proc/proc_sysctl.c, process_sysctl_arg).
-		return k.Place == Sysctl && (rest[0] == '.' || rest[0] == '/') &&
-			strings.ReplaceAll(rest[1:], "/", ".") == k.Name
-	}
-	// Dashes and underscores are the same (kernel/params.c, parameq).
-	name = strings.ReplaceAll(name, "-", "_")
-	if k.Place != Sysctl && name == k.Name {
-		return hasValue || k.Kind == Switch
-	}
-	for of := range strings.FieldsSeq(k.Boot) {
-		word, needs, valued := strings.Cut(of, "=")
-		if word == name && (!valued || hasValue && strings.HasPrefix(value, needs)) {
-			return true
+// Waits reports whether its file waits for a lock of the kernel that somebody else may hold for long:
+// that of all parameters (kernel/params.c, param_lock), and that of the detectors of lockups
+// (kernel/watchdog.c, watchdog_mutex), within which the kernel waits for each CPU.
+func (k *Knob) Waits() bool {
+	return k.Place == Parameter || k.Place == Sysctl && strings.HasPrefix(k.Name, "kernel.") &&
+		strings.Contains(k.Name, "watchdog")
+}
+
+// SetBy returns the word of the kernel's boot line that sets the knob, or empty. The last one counts.
+func (k *Knob) SetBy(bootLine string) string {
+	words := k.Boot + " sysctl." + k.Name + "="
+	if k.Place != Sysctl {
+		words = k.Boot + " " + k.Name
+		if k.Kind != Switch {
+			words += "="
 		}
 	}
-	return false
+	by := ""
+	for _, said := range strings.Fields(bootLine) {
+		if said == "--" {
+			break // what follows is for init
+		}
+		name, value, valued := strings.Cut(said, "=")
+		for _, word := range strings.Fields(words) {
+			of, needs, needsValue := strings.Cut(word, "=")
+			if same(name, of) && (!needsValue || valued && strings.HasPrefix(value, needs)) {
+				by = said
+			}
+		}
+	}
+	return by
+}
+
+// same reports whether two names of the boot line are the same: dashes and underscores are
+// (kernel/params.c, parameq), and so are dots and slashes in those of sysctls
+// (fs/proc/proc_sysctl.c, process_sysctl_arg).
+func same(a, b string) bool {
+	plain := func(c byte) byte {
+		switch c {
+		case '-':
+			return '_'
+		case '/':
+			return '.'
+		}
+		return c
+	}
+	for i := range min(len(a), len(b)) {
+		if plain(a[i]) != plain(b[i]) {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }

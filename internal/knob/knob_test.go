@@ -125,24 +125,31 @@ func TestByName(t *testing.T) {
 
 // TestParse: values as people write them, and what is said of those that are none.
 func TestParse(t *testing.T) {
+	const (
+		timeouts = "never, now, a time from 1s to 596h31m23s in whole seconds with its unit " +
+			"(s, m or h)"
+		limits = "off, a number from 1 to 4294967295"
+		prints = "none, tasks, mem, timers, locks, ftrace, replay, all_bt, blocked_tasks, a " +
+			"number from 0 to 255, or several with commas between"
+	)
 	for _, c := range []struct{ key, text, value, expected string }{
 		{"panic.timeout", "10s", "10", ""},
 		{"panic.timeout", "1m30s", "90", ""},
 		{"panic.timeout", "never", "0", ""},
 		{"panic.timeout", "now", "-1", ""},
 		{"panic.timeout", "2147483s", "2147483", ""},
-		{"panic.timeout", "2147484s", "", "never, now or 1s to 596h31m23s"},
-		{"panic.timeout", "0s", "", "never, now or 1s to 596h31m23s"},
-		{"panic.timeout", "-1s", "", "never, now or 1s to 596h31m23s"},
+		{"panic.timeout", "2147484s", "", timeouts},
+		{"panic.timeout", "0s", "", timeouts},
+		{"panic.timeout", "-1s", "", timeouts},
 		{
 			"panic.timeout", "10", "",
-			"never, now or a time from 1s to 596h31m23s in whole seconds with its unit (s, m or h)",
+			timeouts,
 		},
 		{
 			"panic.timeout", "1500ms", "",
-			"never, now or a time from 1s to 596h31m23s in whole seconds with its unit (s, m or h)",
+			timeouts,
 		},
-		{"rcu_stall.timeout", "2s", "", "3s to 5m"},
+		{"rcu_stall.timeout", "2s", "", "a time from 3s to 5m in whole seconds with its unit (s, m or h)"},
 		{"panic.on_oops", "yes", "1", ""},
 		{"panic.on_oops", "no", "0", ""},
 		{"panic.on_oops", "1", "", "yes or no"},
@@ -150,28 +157,27 @@ func TestParse(t *testing.T) {
 		{"crash_kexec.post_notifiers", "yes", "Y", ""},
 		{"crash_kexec.post_notifiers", "no", "N", ""},
 		{"panic.on_oom", "system", "1", ""},
-		{"panic.on_oom", "yes", "", "no, system or always"},
+		{"panic.on_oom", "yes", "", "one of no, system, always"},
 		{"panic.oops_limit", "off", "0", ""},
 		{"panic.oops_limit", "1", "1", ""},
-		{"panic.oops_limit", "0x10", "16", ""},
-		{"panic.oops_limit", "+1", "", "off or a number from 1 to 4294967295"},
-		{"panic.oops_limit", "1_0", "", "off or a number from 1 to 4294967295"},
-		{"panic.oops_limit", "4294967296", "", "off or 1 to 4294967295"},
+		{"panic.oops_limit", "0x10", "", limits},
+		{"panic.oops_limit", "1_0", "", limits},
+		{"panic.oops_limit", "4294967296", "", limits},
 		{"panic.print", "66", "66", ""},
-		{"panic.print", "0x42", "66", ""},
+		{"panic.print", "64,mem", "66", ""},
+		{"panic.print", "mem,", "", prints},
 		{"panic.print", "mem,all_bt", "66", ""},
 		{"panic.print", "all_bt, mem, mem", "66", ""},
 		{"panic.print", "none", "0", ""},
-		{"panic.print", "256", "", "0 to 255"},
+		{"panic.print", "256", "", prints},
 		{
 			"panic.print", "mem,tusks", "",
-			"a number from 0 to 255, or with commas between some of none, tasks, mem, timers, " +
-				"locks, ftrace, replay, all_bt, blocked_tasks",
+			prints,
 		},
 		{"reboot.mode", "warm", "warm", ""},
-		{"reboot.mode", "tepid", "", "cold, warm, hard, soft or gpio"},
+		{"reboot.mode", "tepid", "", "one of cold, warm, hard, soft, gpio"},
 		{"printk.console_level", "8", "8", ""},
-		{"printk.console_level", "0", "", "1 to 8"},
+		{"printk.console_level", "0", "", "a number from 1 to 8"},
 	} {
 		value, expected := knob.ByKey(c.key).Parse(c.text)
 		if value != c.value || expected != c.expected {
@@ -230,9 +236,13 @@ func TestSetBy(t *testing.T) {
 		{"rcupdate.rcu_cpu_stall_timeout", "rcupdate.rcu_cpu_stall_timeout=60", true},
 		{"kernel.print-fatal-signals", "print-fatal-signals=1", true},
 	} {
-		name, value, has := strings.Cut(c.word, "=")
-		if got := knob.ByName(c.name).SetBy(name, value, has); got != c.want {
-			t.Errorf("%s by %s: got %t, want %t", c.name, c.word, got, c.want)
+		want := ""
+		if c.want {
+			want = c.word
+		}
+		line := "quiet_ " + c.word + " -- panic=7 sysctl.kernel.panic=7\n"
+		if got := knob.ByName(c.name).SetBy(line); got != want {
+			t.Errorf("%s by %q: got %q, want %q", c.name, line, got, want)
 		}
 	}
 }
@@ -246,7 +256,7 @@ func TestPresets(t *testing.T) {
 			t.Errorf("preset %d: got %s, want %s", i, p, name)
 		}
 		made := make(map[string]string)
-		for line := range strings.Lines(p.Text()) {
+		for line := range strings.Lines(strings.TrimPrefix(p.Text(), "\n")) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), " = ")
 			k := knob.ByKey(key)
 			if k == nil {
@@ -288,10 +298,12 @@ func TestPlan(t *testing.T) {
 	if !p.Asks() || (knob.Plan{}).Asks() || !(knob.Plan{Preset: knob.Kernel}).Asks() {
 		t.Error("a preset is something that is asked for, the standard is not")
 	}
-	p.Ask(knob.ByKey("panic.on_oops"), "0")
-	p.Ask(knob.ByKey("printk.console_level"), "8")
-	p.Ask(knob.ByKey("panic.timeout"), "60")
-	p.Ask(knob.ByKey("panic.timeout"), "30")
+	p.Ask("panic.on_oops", "no")
+	p.Ask("printk.console_level", "8")
+	p.Ask("panic.timeout", "1m")
+	p.Ask("panic.timeout", "30s")
+	p.Ask("panic.on_warn", "yes")
+	p.Ask("panic.on_warn", "")
 	var asked, keys []string
 	for _, c := range p.Choices() {
 		keys = append(keys, c.Knob.Key)
@@ -354,14 +366,25 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestSpan: times as people write them.
-func TestSpan(t *testing.T) {
+// TestTimesAreWrittenTheShortWay: and so that they can be read again.
+func TestTimesAreWrittenTheShortWay(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0s", 10 * time.Second: "10s", time.Minute: "1m", 90 * time.Second: "1m30s",
-		time.Hour: "1h", 300 * time.Millisecond: "300ms",
+		0:                                "0s",
+		5 * time.Second:                  "5s",
+		300 * time.Millisecond:           "300ms",
+		10 * time.Minute:                 "10m",
+		time.Hour:                        "1h",
+		time.Hour + time.Second:          "1h0m1s",
+		90 * time.Second:                 "1m30s",
+		20 * time.Hour:                   "20h",
+		time.Hour + 10*time.Minute:       "1h10m",
+		-10 * time.Minute:                "-10m",
+		100*time.Second + 10*time.Second: "1m50s",
 	} {
-		if got := knob.Span(d); got != want {
-			t.Errorf("%d: got %s, want %s", d, got, want)
+		got := knob.Span(d)
+		back, err := time.ParseDuration(got)
+		if got != want || err != nil || back != d {
+			t.Errorf("Span(%v)\n got  %s\n want %s", d, got, want)
 		}
 	}
 }

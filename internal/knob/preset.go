@@ -44,7 +44,8 @@ func (p Preset) String() string {
 	return "no preset"
 }
 
-// Text is what one would write into rebound.conf to have the same: lines of "key = value".
+// Text is what one would write into rebound.conf to have the same: an empty line, and lines of
+// "key = value".
 func (p Preset) Text() string {
 	switch p {
 	case Comeback:
@@ -76,7 +77,8 @@ func (p Preset) Text() string {
 //   - For the memory that is full there is the OOM killer, and PID 1 starts again what it has killed.
 //   - The crash kernel, if there is one, goes first: notifiers run on what has just broken, and one
 //     that hangs takes away the crash dump and the restart.
-const comeback = `panic.timeout = 10s
+const comeback = `
+panic.timeout = 10s
 crash_kexec.post_notifiers = no
 lockup.detect = yes
 soft_lockup.detect = yes
@@ -101,7 +103,8 @@ panic.on_oom = no
 //   - Of the other CPUs the backtraces are shown, and how the memory stood. The list of all tasks is
 //     not: it is long, comes last, and pstore keeps the last ten kilobytes, so that it
 //     would push out the panic itself.
-const capture = `panic.timeout = 30s
+const capture = `
+panic.timeout = 30s
 crash_kexec.post_notifiers = no
 lockup.detect = yes
 soft_lockup.detect = yes
@@ -127,7 +130,8 @@ hung_task.all_cpu_backtrace = yes
 // debug is for somebody who sits before the machine: nothing that it survives becomes a panic, and
 // after a panic it waits for ever. All keys of sysrq work, and no report is left out because
 // there were others.
-const debug = `panic.timeout = never
+const debug = `
+panic.timeout = never
 sysrq.mask = yes
 lockup.detect = yes
 soft_lockup.detect = yes
@@ -155,63 +159,46 @@ printk.console_level = 8
 // A Plan is what is to be done about panics.
 type Plan struct {
 	Preset Preset
-	// Asked are the knobs that the user has named, in the order of [Policy].
-	Asked []Choice
+	// asked is what the user has named, in the form of a preset's text, the last first.
+	asked string
 }
 
 // Asks reports whether anything is asked for but the standard.
-func (p Plan) Asks() bool { return p.Preset != Standard || len(p.Asked) > 0 }
+func (p Plan) Asks() bool { return p.Preset != Standard || p.asked != "" }
+
+// Ask gives a key a value as rebound.conf has it, instead of what the preset says. An empty one takes
+// that back. The knob must take the value.
+func (p *Plan) Ask(key, text string) {
+	if p.Asked(key) != text {
+		p.asked = "\n" + key + " = " + text + p.asked
+	}
+}
+
+// Asked is the value that the user has given to a key, or empty.
+func (p Plan) Asked(key string) string { return find(p.asked, key) }
+
+// find is the value of a key in a text of lines, each of them behind a newline.
+func find(lines, key string) string {
+	_, rest, _ := strings.Cut(lines, "\n"+key+" = ")
+	text, _, _ := strings.Cut(rest, "\n")
+	return text
+}
 
 // Choices are all that are to be made, in the order of [Policy]: those of the preset, and over
 // them those that the user has named.
 func (p Plan) Choices() []Choice {
-	var preset [len(policy)]string
-	for line := range strings.Lines(p.Preset.Text()) {
-		key, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " = ")
-		for i := range policy {
-			if policy[i].Key == key {
-				preset[i], _ = policy[i].Parse(text)
-			}
-		}
-	}
 	var choices []Choice
-	asked := p.Asked
-	for i := range policy {
-		k := &policy[i]
-		switch {
-		case len(asked) > 0 && asked[0].Knob == k:
-			choices = append(choices, asked[0])
-			asked = asked[1:]
-		case preset[i] != "":
-			choices = append(choices, Choice{Knob: k, Value: preset[i]})
+	for row := range policy {
+		k := &policy[row]
+		text := p.Asked(k.Key)
+		asked := text != ""
+		if !asked {
+			text = find(p.Preset.Text(), k.Key)
+		}
+		if text != "" {
+			value, _ := k.Parse(text)
+			choices = append(choices, Choice{k, value, asked})
 		}
 	}
 	return choices
-}
-
-// Ask adds a choice of the user's, or replaces the one that is there.
-func (p *Plan) Ask(k *Knob, value string) {
-	at := len(p.Asked)
-	for i := range p.Asked {
-		if p.Asked[i].Knob == k {
-			p.Asked[i].Value = value
-			return
-		}
-	}
-	// The order of the table: a later row has a higher place.
-	for at > 0 && rank(p.Asked[at-1].Knob) > rank(k) {
-		at--
-	}
-	p.Asked = append(p.Asked, Choice{})
-	copy(p.Asked[at+1:], p.Asked[at:])
-	p.Asked[at] = Choice{Knob: k, Value: value, Asked: true}
-}
-
-func rank(k *Knob) int {
-	for i := range policy {
-		if &policy[i] == k {
-			return i
-		}
-	}
-	return len(policy)
 }

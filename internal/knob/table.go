@@ -114,6 +114,16 @@ func Table() []*Knob {
 	return all
 }
 
+// ByKey finds a knob by its key in rebound.conf, or returns nil.
+func ByKey(key string) *Knob {
+	for i := range policy {
+		if policy[i].Key == key {
+			return &policy[i]
+		}
+	}
+	return nil
+}
+
 // ByName finds a knob by its name, or returns nil. The name may be written with slashes, and
 // without its kernel., its /sys/ or the path of its file before it.
 func ByName(name string) *Knob {
@@ -161,4 +171,32 @@ func (k *Knob) File() string {
 	case Boot:
 	}
 	return ""
+}
+
+// String says it in a word.
+func (p Place) String() string {
+	switch p {
+	case Sysctl:
+		return "sysctl"
+	case Parameter:
+		return "parameter"
+	case Sysfs:
+		return "sysfs"
+	case Boot:
+		return "boot"
+	}
+	return "nowhere"
+}
+
+// String says it in a word.
+func (r Role) String() string {
+	switch r {
+	case Aid:
+		return "aid"
+	case Rescue:
+		return "rescue"
+	case Trigger:
+		return "trigger"
+	}
+	return "nothing"
 }

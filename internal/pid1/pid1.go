@@ -13,6 +13,7 @@ import (
 	"github.com/rebound-init/rebound/internal/config"
 	"github.com/rebound-init/rebound/internal/inittab"
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/panicwatch"
 	"github.com/rebound-init/rebound/internal/shutdown"
 	"github.com/rebound-init/rebound/internal/wdt"
 )
@@ -65,7 +66,8 @@ type Init struct {
 	held   uint64 // the signals kept, bit n-1 for signal n
 	// heldTTYs are terminals on which somebody has pressed Enter during a pause.
 	heldTTYs []kernel.FD
-	asked    shutdown.Action // what the way down was begun for
+	policy   []panicwatch.Outcome // what came of the policy for panics
+	asked    shutdown.Action      // what the way down was begun for
 	way      *shutdown.Way
 
 	dogs    *wdt.Keeper // or nil
@@ -160,6 +162,7 @@ func (in *Init) goDown(a shutdown.Action) {
 		in.note(kernel.Info, "restart asked for, but the inittab has no restart entry")
 		return
 	}
+	in.checkPolicy()
 	in.asked = a
 	in.way = shutdown.Begin(in.k, in, in.limits(), in.at, a, of(in.table, inittab.Shutdown), restart)
 }

@@ -52,6 +52,7 @@ func (in *Init) readTable() inittab.Table {
 // more runs on, and is not started again when it ends [BusyBox 2.31 to 2.38].
 func (in *Init) reloadTable() {
 	in.note(kernel.Info, "reloading "+InittabPath)
+	in.checkPolicy()
 	in.use(in.readTable())
 	if in.boot.phase == booted {
 		in.scheduleIdle()

@@ -19,9 +19,7 @@ func (in *Init) setUp() {
 	in.at.Own = in.k.RebootSelf(kernel.CadOff) == nil
 	in.at.Orphans = !in.opt.Linuxrc
 	boot, _ := in.k.Proc("cmdline")
-	if in.at.Own {
-		panicwatch.ComeBack(in.k, boot)
-	}
+	cameBack := in.at.Own && panicwatch.ComeBack(in.k, boot)
 	in.openConsole()
 	if err := in.k.Chdir("/"); err != nil {
 		in.warn("chdir /: " + strerror(err))
@@ -30,9 +28,11 @@ func (in *Init) setUp() {
 	_ = in.k.Setsid()
 	in.env = environ(in.opt.Env, in.k.IsVT(0), in.runlevel())
 	in.configure(boot)
+	// What brings the machine back comes before what makes a panic of a failure.
 	if in.opt.State == nil {
 		in.openWatchdogs()
 	}
+	in.applyPolicy(boot, cameBack)
 	if in.set.Mounts == config.MountsAuto {
 		in.mountAll()
 	}

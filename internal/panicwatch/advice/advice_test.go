@@ -414,7 +414,7 @@ func TestWith(t *testing.T) {
 	}
 	before := maps.Clone(m.Values)
 	ask := func(p knob.Plan, key, value string) knob.Plan {
-		p.Ask(knob.ByKey(key), value)
+		p.Ask(key, knob.ByKey(key).Text(value))
 		return p
 	}
 	for _, c := range []struct {
@@ -442,7 +442,7 @@ func TestWith(t *testing.T) {
 		want := maps.Clone(before)
 		maps.Copy(want, c.want)
 		if d := cmp.Diff(want, m.With(c.plan).Values); d != "" {
-			t.Errorf("%v, %v: got (+) is not want (-):\n%s", c.plan.Preset, c.plan.Asked, d)
+			t.Errorf("%v, %v: got (+) is not want (-):\n%s", c.plan.Preset, c.plan, d)
 		}
 	}
 	if d := cmp.Diff(before, m.Values); d != "" || m.Wanted != nil {

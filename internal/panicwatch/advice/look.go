@@ -186,7 +186,12 @@ func (m *Machine) With(plan knob.Plan) *Machine {
 
 // said reports whether the kernel's command line sets a knob: a preset leaves it then.
 func (m *Machine) said(k *knob.Knob) bool {
-	return slices.ContainsFunc(m.Boot, func(w Word) bool { return k.SetBy(w.Name, w.Value, w.HasValue) })
+	return slices.ContainsFunc(m.Boot, func(w Word) bool {
+		if w.HasValue {
+			return k.SetBy(w.Name+"="+w.Value) != ""
+		}
+		return k.SetBy(w.Name) != ""
+	})
 }
 
 // put gives a knob a value, if the kernel has it.
