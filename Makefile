@@ -43,7 +43,7 @@ TEST_NEEDS := $(QEMU_amd64) $(QEMU_arm64) program:busybox program:cc program:aar
               program:cpio program:mandoc program:podman program:runc program:unshare \
               program:mkfs.ext4 program:losetup
 
-ifneq ($(filter build init image run install,$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
+ifneq ($(filter build init image run install install-panicctl,$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
 ifeq ($(QEMU_$(ARCH)),)
 $(error ARCH=$(ARCH): want amd64, arm64, arm or riscv64)
 endif
@@ -62,7 +62,7 @@ FORCE:
 
 .PHONY: help
 help: ## list the targets and the variables
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables, to be given behind the target:"
 	@sed -n 's/^#   \([A-Z]*=\)/\1/p' Makefile
@@ -81,6 +81,10 @@ build/init-%: FORCE
 build/reboot-%: FORCE
 	@echo "build   $@"
 	@$(call GOBUILD,$*) -o $@ ./cmd/reboot
+
+build/panicctl-%: FORCE
+	@echo "build   $@"
+	@$(call GOBUILD,$*) -o $@ ./cmd/panicctl
 
 .PHONY: image
 image: $(OUT) ## make the initramfs for ARCH: OUT=FILE, else build/image-ARCH.cpio.gz
@@ -203,7 +207,7 @@ fmt: ## bring the code into the form that lint checks
 	@$(TOOL) gofumpt -w .
 
 # By the environment, a name with spaces or quotes in it stays one name.
-install: export DESTDIR := $(DESTDIR)
+install install-panicctl: export DESTDIR := $(DESTDIR)
 
 .PHONY: install
 install: build/init-$(ARCH) ## install init, its other names and the manual below DESTDIR=DIR
@@ -214,11 +218,25 @@ install: build/init-$(ARCH) ## install init, its other names and the manual belo
 	@for name in reboot halt poweroff; do ln -sfn init "$$DESTDIR/sbin/$$name" || exit 1; done
 	@echo "install $$DESTDIR/usr/share/man: their manual pages"
 	@for section in 5 8; do \
-		install -D -m 644 -t "$$DESTDIR/usr/share/man/man$$section" docs/man/*.$$section || exit 1; \
+		install -D -m 644 -t "$$DESTDIR/usr/share/man/man$$section" \
+			$$(ls docs/man/*.$$section | grep -v panicctl) || exit 1; \
 	done
 	@for name in halt poweroff; do \
 		ln -sfn reboot.8 "$$DESTDIR/usr/share/man/man8/$$name.8" || exit 1; \
 	done
+
+.PHONY: install-panicctl
+install-panicctl: build/panicctl-$(ARCH) panicctl ## install panicctl, its manual and completions below DESTDIR=DIR
+	@test -n "$$DESTDIR" || { \
+		echo "make install-panicctl: want DESTDIR=DIR, the root of the tree to install into" >&2; exit 1; }
+	@echo "install $$DESTDIR/usr/sbin: panicctl"
+	@install -D -m 755 build/panicctl-$(ARCH) "$$DESTDIR/usr/sbin/panicctl"
+	@install -D -m 644 -t "$$DESTDIR/usr/share/man/man8" docs/man/panicctl.8
+	@install -d "$$DESTDIR/usr/share/bash-completion/completions" \
+		"$$DESTDIR/usr/share/zsh/vendor-completions" "$$DESTDIR/usr/share/fish/vendor_completions.d"
+	@build/panicctl completion bash >"$$DESTDIR/usr/share/bash-completion/completions/panicctl"
+	@build/panicctl completion zsh >"$$DESTDIR/usr/share/zsh/vendor-completions/_panicctl"
+	@build/panicctl completion fish >"$$DESTDIR/usr/share/fish/vendor_completions.d/panicctl.fish"
 
 .PHONY: deps
 deps: ## get what tests and run need: QEMU, C compilers; kernels, headers, BusyBox into build/
@@ -227,7 +245,7 @@ deps: ## get what tests and run need: QEMU, C compilers; kernels, headers, BusyB
 
 .PHONY: clean
 clean: ## remove what was built, but not what was downloaded
-	@rm -rf build/init-* build/boot build/simboot build/panicctl build/*.cpio.gz build/bench*
+	@rm -rf build/init-* build/boot build/simboot build/panicctl* build/*.cpio.gz build/bench*
 
 .PHONY: distclean
 distclean: ## remove build/ altogether

@@ -25,6 +25,7 @@ func (t *tool) flags(name, args, does string) *flag.FlagSet {
 // parse reads options, wherever they stand: package flag takes none behind the first name. It
 // returns the words that are none, unless the command is to end with the status.
 func (t *tool) parse(fs *flag.FlagSet, args []string) (words []string, status int, done bool) {
+	t.defined = fs
 	usage := fs.Usage
 	// Otherwise a mistake in one option would be answered by the list of all.
 	fs.Usage = func() {}

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -41,6 +42,8 @@ type tool struct {
 	out, err io.Writer
 	// colours says that out is somebody's terminal, and that they have not asked for none.
 	colours bool
+	// defined are the options of the command, once it has defined them: completion asks for them.
+	defined *flag.FlagSet
 }
 
 // command is a subcommand.
@@ -51,9 +54,13 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"show", "[NAME...]", "show what decides about a failing kernel, and where each value is from", (*tool).show},
+		{"apply", "[FILE]", "set what a policy asks for, and read it back", (*tool).apply},
+		{"check", "[FILE]", "find what is wrong in a policy, or with this machine", (*tool).check},
 		{"explain", "FAILURE", "tell step by step what the kernel does after a failure", (*tool).explain},
 		{"matrix", "", "tell of every failure whether the machine comes back", (*tool).matrix},
 		{"trigger", "FAILURE", "let the kernel of this machine fail, to see whether it comes back", (*tool).trigger},
+		{"completion", "SHELL", "print the completion for bash, zsh or fish", (*tool).completion},
 		{"help", "", "print this", nil},
 	}
 }

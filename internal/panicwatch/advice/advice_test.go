@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rebound-init/rebound/internal/config"
 	"github.com/rebound-init/rebound/internal/knob"
 )
 
@@ -363,8 +364,9 @@ func TestLook(t *testing.T) {
 		Values: map[string]string{
 			"kernel.panic": "10", "kernel.printk": "7\t4\t1\t7", "pstore.backend": "(null)",
 		},
-		Boot:    []Word{{"quiet", "", false}, {"panic", "10", true}},
-		Modules: []string{"ext4", "ipmi_msghandler"},
+		BootLine: "quiet panic=\"10\" -- panic=20\n",
+		Boot:     []Word{{"quiet", "", false}, {"panic", "10", true}},
+		Modules:  []string{"ext4", "ipmi_msghandler"},
 		Watchdogs: []Watchdog{{Name: "watchdog0", Silent: true}, {
 			Name: "watchdog2", Identity: "iTCO_wdt", Active: true, Timeout: 30 * time.Second,
 			Pretimeout: 5 * time.Second, Governor: "noop", NoWayOut: true, Bootstatus: "32",
@@ -410,39 +412,36 @@ func TestWith(t *testing.T) {
 			"kernel.panic": "0", "kernel.printk": "4\t4\t1\t7", "kernel.panic_on_oops": "0",
 			"kernel.softlockup_panic": "0",
 		},
-		Boot: []Word{{"oops", "panic", true}},
+		BootLine: "oops=panic",
 	}
 	before := maps.Clone(m.Values)
-	ask := func(p knob.Plan, key, value string) knob.Plan {
-		p.Ask(key, knob.ByKey(key).Text(value))
-		return p
-	}
+	plan := func(text string) knob.Plan { return config.Read("", []byte(text), nil).Settings.Panic.Plan }
 	for _, c := range []struct {
 		plan knob.Plan
 		want map[string]string
 	}{
 		{knob.Plan{}, map[string]string{"kernel.panic": "10"}},
 		{knob.Plan{Preset: knob.Kernel}, nil},
-		{ask(knob.Plan{}, "panic.timeout", "30"), map[string]string{"kernel.panic": "30"}},
-		{ask(knob.Plan{}, "panic.timeout", "0"), nil},
+		{plan("panic.timeout = 30s"), map[string]string{"kernel.panic": "30"}},
+		{plan("panic.timeout = never"), nil},
 		{
 			knob.Plan{Preset: knob.Comeback},
 			map[string]string{"kernel.panic": "10", "kernel.softlockup_panic": "1"},
 		},
 		{
-			ask(knob.Plan{Preset: knob.Comeback}, "panic.on_oops", "1"),
+			plan("panic.policy = comeback\npanic.on_oops = yes"),
 			map[string]string{"kernel.panic": "10", "kernel.softlockup_panic": "1", "kernel.panic_on_oops": "1"},
 		},
 		{
-			ask(knob.Plan{Preset: knob.Kernel}, "printk.console_level", "7"),
+			plan("panic.policy = kernel\nprintk.console_level = 7"),
 			map[string]string{"kernel.printk": "7 4 1 7"},
 		},
-		{ask(knob.Plan{Preset: knob.Kernel}, "panic.warn_limit", "5"), nil},
+		{plan("panic.policy = kernel\npanic.warn_limit = 5"), nil},
 	} {
 		want := maps.Clone(before)
 		maps.Copy(want, c.want)
 		if d := cmp.Diff(want, m.With(c.plan).Values); d != "" {
-			t.Errorf("%v, %v: got (+) is not want (-):\n%s", c.plan.Preset, c.plan, d)
+			t.Errorf("%+v: got (+) is not want (-):\n%s", c.plan, d)
 		}
 	}
 	if d := cmp.Diff(before, m.Values); d != "" || m.Wanted != nil {

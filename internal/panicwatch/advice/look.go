@@ -51,6 +51,7 @@ func Look(f Files) *Sight {
 		}
 	}
 	if text, err := f.Read("proc/cmdline"); err == nil {
+		s.BootLine = text
 		params, _ := config.CommandLine(text)
 		for _, p := range params {
 			s.Boot = append(s.Boot, Word(p))
@@ -172,26 +173,21 @@ func (m *Machine) With(plan knob.Plan) *Machine {
 	for _, c := range plan.Choices() {
 		if c.Asked {
 			after.Wanted[c.Knob.Name] = true
-		} else if m.said(c.Knob) {
+		} else if m.SetBy(c.Knob) != "" {
 			continue
 		}
 		after.put(c.Knob, c.Value)
 	}
-	if k := knob.ByKey("panic.timeout"); plan.Preset == knob.Standard && !after.Wanted[k.Name] &&
-		!m.said(k) && after.Values[k.Name] == "0" {
+	if k := knob.ByName("kernel.panic"); plan.Preset == knob.Standard && !after.Wanted[k.Name] &&
+		m.SetBy(k) == "" && after.Values[k.Name] == "0" {
 		after.put(k, "10")
 	}
 	return &after
 }
 
-// said reports whether the kernel's command line sets a knob: a preset leaves it then.
-func (m *Machine) said(k *knob.Knob) bool {
-	return slices.ContainsFunc(m.Boot, func(w Word) bool {
-		if w.HasValue {
-			return k.SetBy(w.Name+"="+w.Value) != ""
-		}
-		return k.SetBy(w.Name) != ""
-	})
+// SetBy is the word of the kernel's command line that sets a knob, or empty: a preset leaves it then.
+func (m *Machine) SetBy(k *knob.Knob) string {
+	return k.SetBy(m.BootLine)
 }
 
 // put gives a knob a value, if the kernel has it.

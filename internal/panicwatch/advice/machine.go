@@ -16,8 +16,9 @@ type Machine struct {
 	// Values are the settings, by the name of the knob and as the kernel shows them. One that the
 	// kernel lacks, or that could not be read, is not among them.
 	Values map[string]string
-	// Boot are the words of the kernel's command line.
-	Boot []Word
+	// BootLine is the kernel's command line, and Boot are its words.
+	BootLine string
+	Boot     []Word
 	// Watchdogs are those that sysfs shows.
 	Watchdogs []Watchdog
 	Crash     CrashKernel

@@ -481,7 +481,6 @@ func watchdogs() []rule {
 				"which has to boot, open it and " +
 				"write the memory down [Kernel 6.15]",
 			remedy: "give it more than a minute, and let the crash kernel feed it",
-			about:  []string{"crash_kexec_post_notifiers"},
 		},
 		{
 			name: "pretimeout-cuts-dump", severity: Trap,
