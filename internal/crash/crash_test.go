@@ -346,7 +346,7 @@ func TestMistakes(t *testing.T) {
 
 // TestSettingsAreTaken: each name of the list can be set, by each of its spellings.
 func TestSettingsAreTaken(t *testing.T) {
-	k, err := kernelNamed("linux-6.12-x86_64")
+	k, err := kernelNamed("linux-7.2-x86_64")
 	if err != nil {
 		t.Fatal(err)
 	}

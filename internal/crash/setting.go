@@ -47,6 +47,7 @@ var bootWords = []bootWord{
 	},
 	{name: "nokaslr", alone: true, since: v(3, 14, 0), does: "let the kernel be where it was linked"},
 	{name: "oops", values: []string{"panic"}, since: v(2, 6, 31), does: "panic_on_oops"},
+	{name: "panic_force_cpu", since: v(7, 0, 0), does: "which CPU is to panic"},
 	{
 		name: "printk.devkmsg", values: []string{"on", "off", "ratelimit"}, since: v(4, 9, 0),
 		does: "how much programs may say in the kernel log",

@@ -182,6 +182,8 @@ type Machine struct {
 	stuckCPUs int
 	dying     deathState
 	oopses    oopsState
+	// forcedCPU is panic_force_cpu, if it is set.
+	forcedCPU *int
 	// panicOnTaint and noUserTaint are panic_on_taint.
 	panicOnTaint uint64
 	noUserTaint  bool

@@ -3,6 +3,7 @@ package simkernel
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,7 @@ const (
 	panicPreempt    panicStep = "preempt_disable"
 	panicClearWarn  panicStep = "panic_on_warn"
 	panicIRQOff     panicStep = "local_irq_disable"
+	panicForceCPU   panicStep = "panic_try_force_cpu"
 	panicTrylock    panicStep = "spin_trylock(&panic_lock)"
 	panicCPU        panicStep = "panic_cpu"
 	panicVerbose    panicStep = "console_verbose"
@@ -176,6 +178,14 @@ var (
 	}
 )
 
+// panic7 is 7.2: as 6.12, but that another CPU may be the one to panic.
+var panic7 = func() panicProfile {
+	p := panic612
+	i := slices.Index(p.steps, panicCPU)
+	p.steps = slices.Insert(slices.Clone(p.steps), i, panicForceCPU)
+	return p
+}()
+
 // The times of the loops since 2.6.36 (kernel/panic.c, PANIC_TIMER_STEP and 3600/PANIC_BLINK_SPD).
 const (
 	panicTimerStep = 100 * time.Millisecond
@@ -199,6 +209,7 @@ type deathState struct {
 	blinks         int
 	function       []string // what the kernel is in, for who wants to know who says a line
 	stopsSent      bool     // crash_smp_send_stop, once
+	redirected     *cpu     // panic_redirect_cpu: who has handed its panic on
 	deep           int      // how many deaths are under way, each in the one before
 	stopFailed     bool     // and who did not answer
 	ipiIssued      bool     // crash_ipi_issued
@@ -267,6 +278,8 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 			return
 		}
 		d.owner = x.cpu
+	case panicForceCPU:
+		m.panicForcedCPU(r)
 	case panicCPU:
 		if d.owner != nil && d.owner != x.cpu {
 			m.panicSelfStop(x)
@@ -282,7 +295,7 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 	case panicMessage:
 		m.panicSays(r)
 	case panicDumpStack:
-		if !m.isTainted(taintDie) && d.oopsInProgress <= 1 {
+		if !m.redirectedHere(x.cpu) && !m.isTainted(taintDie) && d.oopsInProgress <= 1 {
 			m.dumpStack(x)
 		}
 	case panicKGDB:

@@ -451,4 +451,53 @@ var panicStatements = []statement{
 			}
 		}
 	}},
+	{"1.36 panic_force_cpu", func(t *testing.T) {
+		const newest = "linux-7.2-x86_64"
+		cfg := Config{
+			Kernel: newest, Cmdline: "panic_force_cpu=1 panic=1", Reboot: RebootConfig{CPUs: 2},
+			Panic: PanicConfig{NoKASLR: true},
+		}
+		m, end, said := dead(t, cfg, panics)
+		said = slices.DeleteFunc(said, func(s string) bool {
+			return strings.HasPrefix(s, "Hardware name") || strings.HasPrefix(s, " <")
+		})
+		wantEqual(t, "said", said, []string{
+			"panic: Redirecting from CPU 0 to CPU 1 for crash kernel.",
+			"CPU: 0 UID: 0 PID: 0 Comm: swapper/0 Not tainted 7.2.0 #1", "Call Trace:",
+			"Kernel panic - not syncing: x", "panic: Redirected from CPU 0, skipping stack dump.",
+			"Kernel Offset: disabled", "Rebooting in 1 seconds..",
+		})
+		wantEqual(t, "end", [...]any{end.How, end.Then, end.Text},
+			[...]any{Panicked, Restarted, "Kernel panic - not syncing: x"})
+		wantEqual(t, "owner", m.dying.owner.id, 1)
+		// On the CPU itself, and on older kernels, it is nothing.
+		own := cfg
+		own.Cmdline = "panic_force_cpu=0 panic=1"
+		_, _, said = dead(t, own, panics)
+		if has(said, "panic: Redirect") {
+			t.Errorf("said %q", said)
+		}
+		old := cfg
+		old.Kernel = "linux-6.12-x86_64"
+		_, _, said = dead(t, old, panics)
+		if has(said, "panic: Redirect") {
+			t.Errorf("6.12: said %q", said)
+		}
+		// One that is offline cannot.
+		offline := cfg
+		offline.Reboot.OfflineCPUs = []int{1}
+		_, end, said = dead(t, offline, panics)
+		if !has(said, "panic: target CPU 1 is offline, continuing on CPU 0") || end.Then != Restarted {
+			t.Errorf("offline: got %+v, said %q", end, said)
+		}
+		// One that takes no interrupts never hears of it.
+		_, end, said = dead(t, cfg, Do(func(m *Machine) {
+			m.stick(&m.cpus[1], &occupant{comm: "loop", pid: 9}, true)
+		}), panics)
+		if has(said, "Kernel panic") || end.How != Hung {
+			t.Errorf("deaf: got %+v, said %q", end, said)
+		}
+		wrong := New(Config{Kernel: newest, Cmdline: "panic_force_cpu=9"})
+		wantEqual(t, "at boot", wrong.Log()[0].Text, "panic_force_cpu: invalid value '9'")
+	}},
 }

@@ -329,7 +329,7 @@ func linux612(name string, a arch) profile {
 func linux7(name string, a arch) profile {
 	p := linux612(name, a)
 	p.restartHandlers, p.protectsBy = true, true
-	p.lockup, p.die, p.warn, p.taints = lockup7, die7, warn7, 20
+	p.panic, p.lockup, p.die, p.warn, p.taints = panic7, lockup7, die7, warn7, 20
 	p.kexecs = p.kexecs.of(7, 2)
 	p.kexecs.files = kexecDirectory
 	return p

@@ -219,8 +219,11 @@ func (m *Machine) setUpKnobs() {
 				m.keepKnob(a.knob, "1")
 			}
 		}
-		if key == "panic_on_taint" {
+		switch key {
+		case "panic_on_taint":
 			m.panicOnTaintArgument(value)
+		case "panic_force_cpu":
+			m.forceCPUArgument(value)
 		}
 		m.attrArgument(key, value, given)
 		if key == "sysrq_always_enabled" {

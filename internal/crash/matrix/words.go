@@ -138,6 +138,7 @@ var words = map[string]word{
 		idle: "an oops has shown the stack already",
 		says: func(c *context, i int) (string, bool) { return "shows the stack", c.around(i) != "panic" },
 	},
+	"panic_try_force_cpu":  {does: "hands the panic on to the CPU of panic_force_cpu=", idle: "this CPU may be the one that panics"},
 	"kgdb_panic":           {does: "a debugger takes over", idle: "there is no debugger to take over"},
 	"crash_kexec":          {says: kexecs},
 	"__crash_kexec":        {says: kexecs},
