@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/rebound-init/rebound/internal/config"
 	"github.com/rebound-init/rebound/internal/knob"
 	"github.com/rebound-init/rebound/internal/panicwatch/advice"
 )
@@ -66,9 +68,11 @@ func (t *tool) check(args []string) int {
 		if file == "" {
 			after = asPlanned(after, p.plan())
 			found = append(found, changes(sight, p)...)
+			found = append(found, unfed(sight, p)...)
 		} else {
-			after = after.With(p.plan())
+			after = after.With(p.plan()).Feeding(p.Settings.Watchdog)
 		}
+		found = append(found, watchdogsOf(sight, p)...)
 		found = append(found, contradictions(after, p)...)
 	}
 	slices.SortStableFunc(found, func(a, b finding) int { return cmp.Compare(b.Severity, a.Severity) })
@@ -185,6 +189,82 @@ func changes(s *advice.Sight, p *policy) []finding {
 			Remedy: "panicctl apply sets it, and says what the kernel refuses",
 			Set:    []advice.Setting{{Name: k.Name, Value: k.Shown(want)}},
 		})
+	}
+	return found
+}
+
+// unfed are watchdogs that do not count as the policy has it.
+func unfed(s *advice.Sight, p *policy) []finding {
+	if p.missing {
+		return nil
+	}
+	var found []finding
+	set := p.Settings.Watchdog
+	for _, name := range advice.DevicesOf(set) {
+		i := slices.IndexFunc(s.Watchdogs, func(w advice.Watchdog) bool { return w.Name == name })
+		if i < 0 || s.Watchdogs[i].Silent {
+			continue
+		}
+		f := finding{Severity: advice.Trap, Rule: "changed"}
+		switch w := &s.Watchdogs[i]; {
+		case !w.Active:
+			f.Place = p.Source("watchdog.device")
+			f.What = w.String() + " does not count, and the policy has init feed it"
+			f.Reason = "init has not read this policy yet, could not open it, or is not process 1"
+			f.Remedy = "the log says what init has met; it reads its configuration when it starts"
+		case w.Timeout != set.Timeout:
+			if f.Place = p.Source("watchdog.timeout"); f.Place == "" {
+				f.Place = p.Source("watchdog.device")
+			}
+			f.What = fmt.Sprintf("%s resets the machine after %s, and the policy has %s", w,
+				knob.Span(w.Timeout), knob.Span(set.Timeout))
+			f.Reason = "the driver has granted another timeout, the machine is on its way down, or init has not " +
+				"read this policy yet"
+			f.Remedy = "watchdog.timeout = " + knob.Span(w.Timeout) + " if that is what it has"
+		default:
+			continue
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// watchdogsOf are what contradicts itself in what the policy says of watchdogs.
+func watchdogsOf(s *advice.Sight, p *policy) []finding {
+	var found []finding
+	set := p.Settings.Watchdog
+	names := advice.DevicesOf(set)
+	if p.Settings.Reboot.Method == config.RebootByWatchdog && len(names) == 0 {
+		found = append(found, finding{
+			Place: p.Source("reboot.method"), Severity: advice.Mistake, Rule: "reboot-by-no-watchdog",
+			What:   "reboot.method is watchdog, and init feeds none",
+			Reason: "there is nothing that could reset the machine",
+			Remedy: "watchdog.device = /dev/watchdog0",
+		})
+	}
+	if len(names) > 0 && set.Pretimeout >= set.Timeout {
+		found = append(found, finding{
+			Place: p.Source("watchdog.pretimeout"), Severity: advice.Trap, Rule: "pretimeout-too-long",
+			What: fmt.Sprintf("watchdog.pretimeout is %s, and watchdog.timeout %s", knob.Span(set.Pretimeout),
+				knob.Span(set.Timeout)),
+			Reason: "it is the time before the reset, and the kernel refuses one that is not less than the " +
+				"timeout [Kernel 6.6]",
+			Remedy: "watchdog.pretimeout = " + knob.Span((set.Timeout / 3).Round(time.Second)),
+		})
+	}
+	if s.NoSys != nil {
+		return found
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(s.Watchdogs, func(w advice.Watchdog) bool { return w.Name == name }) {
+			found = append(found, finding{
+				Place: p.Source("watchdog.device"), Severity: advice.Trap, Rule: "no-such-watchdog",
+				What:   "this machine has no " + name,
+				Reason: "init waits for it to appear, and until then nothing resets the machine",
+				Remedy: "load its driver, or softdog if there is no hardware; panicctl show --devices lists those that " +
+					"there are",
+			})
+		}
 	}
 	return found
 }

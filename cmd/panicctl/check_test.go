@@ -52,6 +52,12 @@ func TestCheckOfAFileIsAboutWhatWouldBe(t *testing.T) {
 		{"panic.timeout = 2147484s\n", exitAmiss, "policy", "panic-wraps"},
 		{"panic.oops_limit = 1\npanic.on_oops = no", exitAmiss, "oops-limit-1", "changed"},
 		{"panic.policy = debug\n", exitAmiss, "notifier-before-crash-kernel", "crash-kernel-only"},
+		{"reboot.method = watchdog\n", exitAmiss, "reboot-by-no-watchdog", "no-such-watchdog"},
+		{
+			"watchdog.device = /dev/watchdog /dev/watchdog1\nwatchdog.pretimeout = 2m\n", exitAmiss,
+			"no-such-watchdog pretimeout-too-long watchdog-cuts-dump", "reboot-by-no-watchdog",
+		},
+		{"watchdog.device = /dev/watchdog0\nwatchdog.timeout = 3m\n", exitAmiss, "watchdog-fed-for-ever", "watchdog-cuts-dump"},
 		{"panic.warn_limit = 3\n", exitAmiss, "warn-limit-reached", ""},
 	} {
 		status, found := checked(t, "--root", root, file(t, c.policy))
@@ -161,4 +167,28 @@ func TestCheckWhereNothingIsMounted(t *testing.T) {
 	wants(t, status, exitDenied, said, "/nowhere/rebound.conf: no such file or directory")
 	status, _, said = panicctl(t, "check", "a", "b")
 	wants(t, status, exitUsage, said, `expected one file, and "b" is too much`)
+}
+
+// TestCheckNoticesUnfedWatchdogs: those that the policy has init feed, and that nobody does.
+func TestCheckNoticesUnfedWatchdogs(t *testing.T) {
+	root := tree(t, "pc")
+	put(t, root, "etc/rebound.conf", "watchdog.device = /dev/watchdog0\nwatchdog.timeout = 1m\n")
+	for _, c := range []struct{ state, timeout, want string }{
+		{"active", "60", ""},
+		{"active", "30", "/etc/rebound.conf:2: watchdog0 (i6300ESB timer) resets the machine after 30s, and the policy has 1m"},
+		{"inactive", "60", "/etc/rebound.conf:1: watchdog0 (i6300ESB timer) does not count, and the policy has init feed it"},
+	} {
+		put(t, root, "sys/class/watchdog/watchdog0/state", c.state+"\n")
+		put(t, root, "sys/class/watchdog/watchdog0/timeout", c.timeout+"\n")
+		_, found := checked(t, "--root", root)
+		got := ""
+		for _, f := range found {
+			if f.Rule == "changed" && strings.Contains(f.What, "watchdog0") {
+				got = f.Place + ": " + f.What
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s, %s s:\ngot  %q\nwant %q", c.state, c.timeout, got, c.want)
+		}
+	}
 }

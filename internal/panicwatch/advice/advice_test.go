@@ -469,3 +469,30 @@ func TestPresetsDoNotContradictThemselves(t *testing.T) {
 		}
 	}
 }
+
+// TestFeeding: watchdogs count as the configuration has it, but those that are not there.
+func TestFeeding(t *testing.T) {
+	m := &Machine{Watchdogs: []Watchdog{
+		{Name: "watchdog0", Identity: "iTCO_wdt", Governor: "noop"}, {Name: "watchdog1", Silent: true},
+	}}
+	set := config.Watchdog{
+		Devices: "/dev/watchdog /dev/watchdog1 /dev/watchdog7", Timeout: time.Minute, Pretimeout: 10 * time.Second,
+	}
+	want := []Watchdog{
+		{
+			Name: "watchdog0", Identity: "iTCO_wdt", Active: true, Timeout: time.Minute,
+			Pretimeout: 10 * time.Second, Governor: "noop",
+		},
+		{Name: "watchdog1", Active: true, Timeout: time.Minute, Pretimeout: 10 * time.Second},
+	}
+	if d := cmp.Diff(want, m.Feeding(set).Watchdogs); d != "" {
+		t.Errorf("got (+) is not want (-):\n%s", d)
+	}
+	set.Governor = config.GovernorPanic
+	if got := m.Feeding(set).Watchdogs[0].Governor; got != "panic" {
+		t.Errorf("governor: got %q", got)
+	}
+	if m.Watchdogs[0].Active || !m.Watchdogs[1].Silent {
+		t.Errorf("the machine has been changed: %+v", m.Watchdogs)
+	}
+}

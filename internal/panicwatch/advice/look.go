@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,6 +184,39 @@ func (m *Machine) With(plan knob.Plan) *Machine {
 		after.put(k, "10")
 	}
 	return &after
+}
+
+// Feeding is the machine when init keeps the watchdogs of a configuration, those of them that there are.
+func (m *Machine) Feeding(set config.Watchdog) *Machine {
+	after := *m
+	after.Watchdogs = slices.Clone(m.Watchdogs)
+	for _, name := range DevicesOf(set) {
+		for i := range after.Watchdogs {
+			w := &after.Watchdogs[i]
+			if w.Name != name {
+				continue
+			}
+			w.Silent, w.Active = false, true
+			w.Timeout, w.Pretimeout = set.Timeout, set.Pretimeout
+			if set.Governor != config.GovernorKeep {
+				w.Governor = set.Governor.String()
+			}
+		}
+	}
+	return &after
+}
+
+// DevicesOf are the names of the watchdogs of a configuration, as sysfs has them.
+func DevicesOf(set config.Watchdog) []string {
+	var names []string
+	for _, file := range strings.Fields(set.Devices) {
+		name := path.Base(file)
+		if name == "watchdog" {
+			name = "watchdog0" // an older name of the first (drivers/watchdog/watchdog_dev.c)
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // SetBy is the word of the kernel's command line that sets a knob, or empty: a preset leaves it then.

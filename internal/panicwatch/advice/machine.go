@@ -161,7 +161,7 @@ var placeholders = map[string]func(m *Machine) string{
 	"half":        func(m *Machine) string { return strconv.Itoa(max(1, int(m.bite()/2/time.Second))) },
 	"a fifth":     func(m *Machine) string { return strconv.Itoa(max(1, int(m.bite()/5/time.Second))) },
 	"silent":      func(m *Machine) string { w, _ := m.silent(); return w.Name },
-	"idle":        func(m *Machine) string { w, _ := m.idle(); return w.String() },
+	"idle":        func(m *Machine) string { w, _ := m.idle(); return w.Name },
 	"pretimeout":  func(m *Machine) string { w, _ := m.pretimed(); return seconds(w.Pretimeout) },
 	"pretimed":    func(m *Machine) string { w, _ := m.pretimed(); return w.String() },
 	"soft lockup": func(m *Machine) string { return seconds(m.softLockup()) },

@@ -50,7 +50,7 @@ func comingBack() []rule {
 			reason: "softdog is a timer of the kernel; on a PC no timer runs after " +
 				"a panic, so that it never " +
 				"resets the machine [Kernel 6.14, 10.3]",
-			set: comeBack, remedy: "or use a watchdog in hardware",
+			set: comeBack, remedy: "or let init feed a watchdog in hardware by watchdog.device",
 			about: []string{"kernel.panic"},
 		},
 		{
@@ -459,7 +459,7 @@ func watchdogs() []rule {
 			when:   hardwareIsIdle,
 			what:   "{idle} does not count: nobody has opened it",
 			reason: "a machine that locks up without a panic stays away [Kernel 6.1]",
-			remedy: "let a process feed it",
+			remedy: "let init feed it by watchdog.device = /dev/{idle}, or another process",
 		},
 		{
 			name: "watchdog-before-restart", severity: Note,
@@ -480,7 +480,7 @@ func watchdogs() []rule {
 			reason: "it goes on counting when the crash kernel has taken over, " +
 				"which has to boot, open it and " +
 				"write the memory down [Kernel 6.15]",
-			remedy: "give it more than a minute, and let the crash kernel feed it",
+			remedy: "give it more than a minute, as by watchdog.timeout = 3m, and let the crash kernel feed it",
 		},
 		{
 			name: "pretimeout-cuts-dump", severity: Trap,
@@ -488,7 +488,7 @@ func watchdogs() []rule {
 			what: "{pretimed} panics {pretimeout} before it resets the machine, " +
 				"and the crash kernel needs longer",
 			reason: "of the timeout only the pretimeout is left then [Kernel 6.15, 6.17]",
-			remedy: "give it a pretimeout of more than a minute",
+			remedy: "give it more than a minute, as by watchdog.pretimeout = 90s",
 		},
 		{
 			name: "pretimeout-only-tells", severity: Trap,
@@ -496,7 +496,7 @@ func watchdogs() []rule {
 			what: "{pretimed} has a pretimeout of {pretimeout}, and its governor is noop",
 			reason: "it writes a line and then resets the machine, which loses the " +
 				"line with the log [Kernel 6.17]",
-			remedy: "write panic to pretimeout_governor of the watchdog",
+			remedy: "watchdog.pretimeout_governor = panic",
 		},
 		{
 			name: "watchdog-before-detector", severity: Trap,
@@ -548,7 +548,7 @@ func watchdogs() []rule {
 			what: "the only watchdog that counts is softdog",
 			reason: "a CPU that takes no interrupts runs no timer, and softdog is " +
 				"one [Kernel 6.14]",
-			remedy: "use a watchdog in hardware",
+			remedy: "let init feed a watchdog in hardware by watchdog.device",
 		},
 		{
 			name: "dump-outlasts-watchdog", severity: Note,
