@@ -29,10 +29,13 @@ func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Confi
 		Reboot:    simkernel.RebootConfig{CPUs: sm.CPUs},
 		ExecTime:  execTime,
 		Threads:   threads(s),
-		Files:     make(map[string]string),
-		Terminals: make(map[string]simkernel.Terminal),
-		Programs:  commands(),
-		Dirs:      []string{"/data", "/tmp", "/run", "/proc", "/sys"},
+		// A kernel that is to fail is like those that do it in QEMU. The others have less, so that what
+		// init says without it can be played.
+		MagicSysrq: s.FailsKernel(),
+		Files:      make(map[string]string),
+		Terminals:  make(map[string]simkernel.Terminal),
+		Programs:   commands(),
+		Dirs:       []string{"/data", "/tmp", "/run", "/proc", "/sys"},
 	}
 	maps.Copy(cfg.Programs, w.Programs)
 	if sm.Privilege == scenario.Unprivileged {
