@@ -38,6 +38,9 @@ type Settings struct {
 type Panic struct {
 	// Plan is which knobs of the kernel are turned.
 	Plan knob.Plan
+	// After is what to do after each kind of failure that the kernel survives, in the order of
+	// the keys panic.after_*.
+	After [len(failures)]After
 }
 
 // Reboot says how the machine is made to reboot.
@@ -137,10 +140,15 @@ func mountsNames() []string {
 	return []string{MountsNone: "none", MountsAuto: "auto"}
 }
 
-// Keys returns the table of all keys: ours, and those of the knobs of the kernel that a policy can
-// set (package knob).
+// Keys returns the table of all keys: ours, those of the failures that the kernel survives, and those
+// of the knobs of the kernel that a policy can set (package knob).
 func Keys() []Key {
 	keys := ownKeys()
+	for i, f := range failures {
+		keys = append(keys, Key{
+			Name: "panic.after_" + f.name, Meaning: "what to do after " + f.what, field: afterField(i),
+		})
+	}
 	for i := range knob.Policy() {
 		k := &knob.Policy()[i]
 		keys = append(keys, Key{Name: k.Key, Meaning: k.Name, knob: k})

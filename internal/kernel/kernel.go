@@ -325,4 +325,19 @@ type Log interface {
 	// Log writes one line to both. It never waits: what they do not take is lost, and the
 	// next line that gets through says how many were.
 	Log(level Level, text string)
+	// FollowLog opens the kernel log for reading (/dev/kmsg of PID 1's own devtmpfs), as it
+	// stands in Documentation/ABI/testing/dev-kmsg: each Read returns one record, EAGAIN if
+	// there is none yet, and EPIPE if records were overwritten before they were read; the
+	// next Read goes on with the oldest there is. EPERM in a container, whose log is its
+	// host's.
+	FollowLog(from LogStart) (FD, error)
 }
+
+// LogStart is where reading the kernel log begins.
+type LogStart uint8
+
+// The places. Both are exact: a record that comes after the call is not missed.
+const (
+	LogEnd    LogStart = iota // behind the last record (SEEK_END)
+	LogOldest                 // with the oldest that is kept (SEEK_SET)
+)

@@ -15,6 +15,7 @@ const (
 	EPERM   = syscall.EPERM
 	ESRCH   = syscall.ESRCH
 	EFBIG   = syscall.EFBIG
+	EPIPE   = syscall.EPIPE
 )
 
 // The signals that mean something to PID 1 (signal(7); the numbers are those of all the

@@ -58,6 +58,28 @@ func (k *Kernel) Log(level kernel.Level, text string) {
 	_, _ = l.Out.Write(record)
 }
 
+// FollowLog opens the kernel log for reading.
+func (k *Kernel) FollowLog(from kernel.LogStart) (kernel.FD, error) {
+	if k.contained {
+		return 0, kernel.EPERM
+	}
+	dir, err := k.devView()
+	if err != nil {
+		return 0, err
+	}
+	fd, err := above(unix.Openat(dir, "kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0))
+	if err != nil {
+		return 0, err
+	}
+	if from == kernel.LogEnd {
+		if _, err := unix.Seek(fd, 0, unix.SEEK_END); err != nil {
+			unix.Close(fd)
+			return 0, err
+		}
+	}
+	return kernel.FD(fd), nil
+}
+
 // Format makes a record of the kernel log. All have level debug, for what the user must see PID 1
 // has printed on the console itself, and the kernel would print it there a second time. The newline
 // closes the record: without it the kernel waits for more.

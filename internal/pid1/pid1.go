@@ -70,8 +70,10 @@ type Init struct {
 	asked    shutdown.Action      // what the way down was begun for
 	way      *shutdown.Way
 
-	dogs    *wdt.Keeper // or nil
-	starved string      // why the init that has crashed has let them starve
+	dogs    *wdt.Keeper          // or nil
+	starved string               // why the init that has crashed has let them starve
+	log     *panicwatch.Follower // of the kernel log, or nil
+	failed  bool                 // the kernel has, and something was done about it
 }
 
 // New makes an init. Nothing happens before Run.
@@ -88,6 +90,7 @@ func (in *Init) Run() int {
 	if in.opt.State != nil {
 		in.resume()
 	} else {
+		in.followLog(panicwatch.Position{})
 		in.startBoot()
 	}
 	for {
@@ -96,7 +99,10 @@ func (in *Init) Run() int {
 			return 0
 		}
 		in.stepWatchdogs()
-		in.handle(in.k.Next(min(in.deadline(), in.feedingTime())))
+		in.handle(in.k.Next(min(in.deadline(), in.feedingTime(), in.log.Deadline())))
+		if due := in.log.Deadline(); due != kernel.Never && in.k.Now() >= due {
+			in.log.Step(in.k.Now(), false)
+		}
 		if in.way != nil && in.k.Now() >= in.way.Deadline() {
 			// A storm of signals must not keep a limit from being noticed.
 			in.way.Tick(in.k.Now())
@@ -127,6 +133,10 @@ func (in *Init) handle(ev kernel.Event) {
 	case kernel.Ready:
 		if ev.FD == in.con.fd {
 			in.con.drain()
+			return
+		}
+		if in.log.Owns(ev.FD) {
+			in.log.Step(in.k.Now(), true)
 			return
 		}
 		in.terminalReady(ev.FD)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rebound-init/rebound/internal/inittab"
 	"github.com/rebound-init/rebound/internal/kernel"
+	"github.com/rebound-init/rebound/internal/panicwatch"
 	"github.com/rebound-init/rebound/internal/shutdown"
 )
 
@@ -19,6 +20,8 @@ import (
 //	left 2
 //	cadwaiting 0
 //	cadleft 0
+//	log 812
+//	taint 512
 //	paused 16384
 //	down reboot
 //	starved the kernel has oopsed
@@ -32,6 +35,9 @@ func (in *Init) Snapshot() []byte {
 	f.number("left", len(in.boot.seq.queue))
 	f.number("cadwaiting", int(in.cad.waiting))
 	f.number("cadleft", len(in.cad.queue))
+	at := in.log.Position()
+	f.number("log", int(at.Next))
+	f.number("taint", int(at.Taint))
 	if in.paused {
 		f.add("paused", strconv.FormatUint(in.held, 10))
 	}
@@ -82,29 +88,31 @@ func (in *Init) resume() {
 		in.warn("what init knew is lost in its crash: reboot when you can")
 		in.boot.phase = booted
 		in.openWatchdogs()
+		in.followLog(panicwatch.Position{})
 		in.reap()
 		return
 	}
-	left, cadLeft, down, arg := 0, 0, shutdown.Action(0), ""
+	var log panicwatch.Position
+	left, cadLeft, down, arg := uint64(0), uint64(0), shutdown.Action(0), ""
 	places := in.services.places()
 	for line := range strings.Lines(string(in.opt.State)) {
 		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		n, err := strconv.ParseUint(rest, 10, 64)
 		switch word {
 		case "phase":
-			if n, err := strconv.Atoi(rest); err == nil && n >= 0 && n <= int(booted) {
+			if err == nil && n <= uint64(booted) {
 				in.boot.phase = phase(n)
 			}
 		case "waiting":
 			in.boot.seq.waiting = in.adoptWaited(rest)
 		case "left":
-			left, _ = strconv.Atoi(rest)
+			left = n
 		case "cadwaiting":
 			in.cad.waiting = in.adoptWaited(rest)
 		case "cadleft":
-			cadLeft, _ = strconv.Atoi(rest)
+			cadLeft = n
 		case "paused":
-			in.paused = true
-			in.held, _ = strconv.ParseUint(rest, 10, 64)
+			in.paused, in.held = true, n
 		case "down":
 			down = shutdown.ActionNamed(rest)
 		case "argument":
@@ -116,6 +124,7 @@ func (in *Init) resume() {
 		}
 	}
 	in.openWatchdogs()
+	in.followLog(log)
 	switch in.boot.phase {
 	case toCome:
 		// The crash came first.
@@ -163,8 +172,8 @@ func (in *Init) adoptWaited(rest string) kernel.PID {
 }
 
 //go:noinline
-func lastOf(es []inittab.Entry, n int) []inittab.Entry {
-	return es[len(es)-max(0, min(n, len(es))):]
+func lastOf(es []inittab.Entry, n uint64) []inittab.Entry {
+	return es[len(es)-int(min(n, uint64(len(es)))):]
 }
 
 // adopt takes over a service's process.

@@ -187,6 +187,8 @@ type Way struct {
 	arg     string        // of the reboot
 	exit    bool
 	hopes   bool // that a watchdog resets the machine
+	// entriesLimit is how long the shutdown entries were given, if they were given a limit.
+	entriesLimit time.Duration
 
 	// Of the phase Draining.
 	drained  func()        // what comes next
@@ -268,6 +270,14 @@ func (w *Way) Ask(a Action) {
 		if w.phase == Draining {
 			w.drained = w.request
 		}
+	}
+}
+
+// LimitEntries bounds the shutdown entries, which have no limit else, if they still run.
+func (w *Way) LimitEntries(d time.Duration) {
+	if w.phase == Entries {
+		w.limit, w.entriesLimit = min(w.limit, w.k.Now()+d), d
+		w.host.Entering(w.action, w.phase, w.limit)
 	}
 }
 
@@ -386,7 +396,12 @@ func (w *Way) Tick(now time.Duration) {
 			return
 		}
 		w.desperate("reboot(2) has not come back after " + rebootLimit.String())
-	case Entries, Parked:
+	case Entries:
+		w.host.Say("The shutdown entries have not finished after " + w.entriesLimit.String() +
+			": going on without them")
+		w.entries, w.waiting = nil, 0
+		w.terminate()
+	case Parked:
 		w.limit = kernel.Never
 	case Draining:
 	}

@@ -71,6 +71,25 @@ func (m *Machine) openKmsg(p *process, f *openFile) kernel.Errno {
 	return 0
 }
 
+// FollowLog is the seam's. PID 1's own devtmpfs has the device wherever the user's /dev is.
+func (k *pid1Calls) FollowLog(from kernel.LogStart) (kernel.FD, error) {
+	if e := k.enter(callFollowLog); e != 0 {
+		return -1, e
+	}
+	m := k.m
+	if m.cfg.Namespace {
+		return -1, kernel.EPERM
+	}
+	f := &openFile{reads: true, nonblock: true}
+	if e := m.openKmsg(m.init, f); e != 0 {
+		return -1, e
+	}
+	if from == kernel.LogEnd {
+		f.log.next = m.ring.next()
+	}
+	return m.install(f, 3), nil
+}
+
 // ready reports whether there is something to read, if only that something is lost.
 func (r *logReader) ready() bool { return r.next < r.ring.end() }
 
@@ -88,6 +107,8 @@ func (m *Machine) tellReader(r *logReader) {
 func (m *Machine) readKmsg(f *openFile, b []byte) (int, kernel.Errno) {
 	r := f.log
 	switch {
+	case !m.kernel.readsKmsg:
+		return 0, kernel.EINVAL // it can only be written to
 	case r.next < m.ring.first:
 		r.next = m.ring.first
 		return 0, syscall.EPIPE
@@ -95,10 +116,10 @@ func (m *Machine) readKmsg(f *openFile, b []byte) (int, kernel.Errno) {
 		return 0, kernel.EAGAIN
 	}
 	text := m.ring.at(r.next).format(r.next)
-	if len(text) > len(b) {
-		return 0, kernel.EINVAL
-	}
 	r.next++
+	if len(text) > len(b) {
+		return 0, kernel.EINVAL // and the record is gone for this reader
+	}
 	return copy(b, text), 0
 }
 

@@ -44,6 +44,7 @@ const (
 	callWatchdogSupport
 	callWatchdogControl
 	callLog
+	callFollowLog
 	callSync
 	callReboot
 	callCount
@@ -54,7 +55,7 @@ var callNames = [callCount]string{
 	"Chdir", "Open", "Reopen", "Stdio", "FillStdio", "Read", "Write", "Close", "Unsent", "IsVT",
 	"Sane", "ReadFile", "ReadTrusted", "Exists", "Remove", "WriteAt", "Proc", "SetProc", "Sys",
 	"SetSys", "Mount", "RebootSelf", "LoopbackUp", "OpenWatchdog", "WatchdogSupport",
-	"WatchdogControl", "Log", "Sync", "Reboot",
+	"WatchdogControl", "Log", "FollowLog", "Sync", "Reboot",
 }
 
 // fault is a failure to come.

@@ -168,10 +168,7 @@ func (m *Machine) enterStage(w *wayDown) bool {
 	case stagePrepare:
 		return m.prepareNext(w)
 	case stageMigrate:
-		if !m.migrateToRebootCPU() {
-			w.until = kernel.Never
-			return true
-		}
+		m.migrateToRebootCPU()
 	case stageSyscore:
 		return m.syscoreNext(w)
 	case stageMessage:

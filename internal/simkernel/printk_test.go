@@ -165,8 +165,64 @@ func TestKmsgRecords(t *testing.T) {
 		m.printk(6, strings.Repeat("long", 100))
 		_, err = k.Read(fd, b[:100])
 		wantErr(t, "Read", err, kernel.EINVAL)
+		// For this reader it is gone.
+		wantEqual(t, "record", read(), kernel.EAGAIN.Error())
 		m.finish(End{})
 		return 0
+	})
+}
+
+// TestFollowLog begins at either end, and reads what comes from then on, whatever PID 1 sees of /dev.
+func TestFollowLog(t *testing.T) {
+	for _, test := range []struct {
+		from   kernel.LogStart
+		kernel string
+		want   []string
+	}{
+		{kernel.LogEnd, "", []string{"6,2,0,-;two\n", kernel.EAGAIN.Error()}},
+		{kernel.LogOldest, "", []string{"6,0,0,-;zero\n", "6,1,0,-;one\n", "6,2,0,-;two\n", kernel.EAGAIN.Error()}},
+		{kernel.LogOldest, "linux-3.10-arm", []string{"6,0,0,-;zero\n"}},
+		{kernel.LogOldest, "linux-2.6.24-i386", []string{kernel.EINVAL.Error()}},
+	} {
+		m := New(Config{Kernel: test.kernel})
+		m.Boot(func(k kernel.Kernel) int {
+			m.printk(6, "zero")
+			m.printk(6, "one")
+			fd, err := k.FollowLog(test.from)
+			wantErr(t, "FollowLog", err, 0)
+			_, err = k.Write(fd, []byte("x\n"))
+			wantErr(t, "Write", err, syscall.EBADF)
+			m.printk(6, "two")
+			for _, want := range test.want {
+				b := make([]byte, 1024)
+				n, err := k.Read(fd, b)
+				got := string(b[:n])
+				if err != nil {
+					got = err.Error()
+				}
+				wantEqual(t, "record", got, want)
+			}
+			m.finish(End{})
+			return 0
+		})
+	}
+}
+
+// TestFlood says as many lines as it is told to, at their times.
+func TestFlood(t *testing.T) {
+	m := New(Config{})
+	m.At(time.Second, Flood{Lines: 3, Every: time.Millisecond, Level: 7, Text: "line"})
+	m.Boot(func(k kernel.Kernel) int {
+		until(k, 2*time.Second)
+		m.finish(End{})
+		return 0
+	})
+	var got []string
+	for _, l := range m.Log() {
+		got = append(got, fmt.Sprint(l, l.Level, l.Kernel))
+	}
+	wantEqual(t, "log", got, []string{
+		"[    1.000000] line 7 true", "[    1.001000] line 7 true", "[    1.002000] line 7 true",
 	})
 }
 

@@ -88,6 +88,8 @@ type profile struct {
 	dump   dumpProfile
 	offset *kernelOffset
 	taints int
+	// readsKmsg says that /dev/kmsg can be read, from 3.5 on.
+	readsKmsg bool
 	// saysWhere says that a program's segmentation fault is told of with its CPU: from 6.2 on,
 	// and in Debian's 6.1.
 	saysWhere bool
@@ -227,7 +229,7 @@ func linux2624(name string) profile {
 // linux3 is 3.10.
 func linux3(name string, a arch) profile {
 	p := profile{
-		name: name, arch: a,
+		name: name, arch: a, readsKmsg: true,
 		panic: panic3, taints: 13, dump: dumpARM, stop: stopARM,
 		lockup: lockup3, rcu: rcu3, hung: hung3, oom: oom3, sysrq: sysrq3,
 		restart: down3, halt: down3, powerOff: prepared, kexec: kexec3,

@@ -684,6 +684,12 @@ func TestKmsgAsTheRunningKernel(t *testing.T) {
 		real = "open, " + record(onReal)
 	}
 	_, realLong := syscall.Write(fd, make([]byte, 2000))
+	// A record that does not fit is gone for its reader.
+	const two = "<15>rebound simkernel test, the first\n"
+	syscall.Write(fd, []byte(two))
+	_, realShort := syscall.Read(fd, make([]byte, 5))
+	syscall.Write(fd, []byte(strings.Replace(two, "first", "second", 1)))
+	realNext := record(onReal)
 
 	m := New(Config{})
 	m.Boot(func(k kernel.Kernel) int {
@@ -700,6 +706,11 @@ func TestKmsgAsTheRunningKernel(t *testing.T) {
 		wantEqual(t, "record", got+record(simulated), real)
 		_, long := k.Write(fd, make([]byte, 2000))
 		wantEqual(t, "a long one", fmt.Sprint(long), fmt.Sprint(realLong))
+		k.Write(fd, []byte(two))
+		_, short := k.Read(fd, make([]byte, 5))
+		wantEqual(t, "little room", fmt.Sprint(short), fmt.Sprint(realShort))
+		k.Write(fd, []byte(strings.Replace(two, "first", "second", 1)))
+		wantEqual(t, "the record after it", record(simulated), realNext)
 		m.finish(End{})
 		return 0
 	})

@@ -126,6 +126,24 @@ func (a Thaw) act(m *Machine) {
 	}
 }
 
+// Flood is a kernel that has much to say: Lines lines of its own, one each time that Every has
+// passed.
+type Flood struct {
+	Lines int
+	Every time.Duration
+	Level kernel.Level
+	Text  string
+}
+
+func (a Flood) act(m *Machine) {
+	if a.Lines == 0 {
+		return
+	}
+	m.printk(a.Level, a.Text)
+	a.Lines--
+	m.post(m.now+a.Every, a)
+}
+
 // JumpWall moves the time of day.
 type JumpWall struct{ By time.Duration }
 

@@ -318,3 +318,9 @@ func (t *traced) Log(level kernel.Level, text string) {
 	t.k.Log(level, text)
 	t.tell(fmt.Sprintf("Log(%d, %q)", level, text))
 }
+
+func (t *traced) FollowLog(from kernel.LogStart) (kernel.FD, error) {
+	fd, err := t.k.FollowLog(from)
+	t.value(fd, err, "FollowLog(%d)", from)
+	return fd, err
+}

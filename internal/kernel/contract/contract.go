@@ -84,6 +84,7 @@ func Checks() []Check {
 		{Name: "a plain file is ready at once, once", Run: plainReady},
 		{Name: "close ends the watch", Run: closeEndsWatch},
 		{Name: "bad descriptor", Run: badDescriptor},
+		{Name: "the kernel log of a container: EPERM", Run: followLog},
 		{Name: "reopen", Run: reopen},
 		{Name: "reopen a high descriptor", Run: reopenHigh},
 		{Name: "terminal", Run: terminal},
@@ -793,6 +794,17 @@ func badDescriptor(k kernel.Kernel, w World) error {
 		want("Watch", k.Watch(fd, kernel.In), ebadf),
 		want("Close", k.Close(fd), ebadf),
 	)
+}
+
+// followLog: the log is the host's, though its device may be there.
+func followLog(k kernel.Kernel, w World) error {
+	for _, from := range []kernel.LogStart{kernel.LogEnd, kernel.LogOldest} {
+		_, err := k.FollowLog(from)
+		if err := want("FollowLog", err, kernel.EPERM); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func anError(what string, err error) error {

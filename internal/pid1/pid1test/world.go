@@ -256,8 +256,12 @@ func (w *World) check() {
 			w.t.Errorf("PID 1 has waited in %s at %v for %v", b.Call, b.At, b.For)
 		}
 	}
-	// Three for the children, one for the console, and one for each watchdog.
+	// Three for the children, one for the console, one for the kernel log if it is followed, and one
+	// for each watchdog.
 	most := 4 + w.setup.Prompts + len(w.setup.Watchdogs)
+	if w.Calls("FollowLog") > 0 {
+		most++
+	}
 	if fds := w.OpenFDs(); len(fds) > most {
 		w.t.Errorf("open descriptors at the end: got  %v\nwant at most %d", fds, most)
 	}

@@ -233,12 +233,13 @@ func (p *play) checkPID1() {
 			p.complain(fmt.Sprintf("PID 1 has waited in %s at %v for %v", b.Call, b.At, b.For))
 		}
 	}
-	// Three for the children, one for the console, and for each prompt its terminal.
-	const (
-		own            = 4
-		builtInPrompts = 4
-	)
-	prompts := builtInPrompts
+	// Three for the children, one for the console, one for the kernel log if it is followed, and
+	// for each prompt its terminal.
+	const builtInPrompts = 4
+	own, prompts := 4, builtInPrompts
+	if p.m.Calls("FollowLog") > 0 {
+		own++
+	}
 	for _, f := range p.s.Files {
 		prompts += strings.Count(f.Text, ":askfirst:")
 	}
