@@ -134,6 +134,7 @@ func heads() map[string]func(*parser, *tokens) error {
 		"container": (*parser).container,
 		"cpus":      (*parser).cpus,
 		"disk":      (*parser).disk,
+		"watchdog":  (*parser).watchdog,
 		"fail":      (*parser).fail,
 		"slow":      (*parser).slow,
 		"returns":   (*parser).returns,

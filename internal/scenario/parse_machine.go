@@ -46,6 +46,28 @@ func (p *parser) disk(*tokens) error {
 	return nil
 }
 
+// watchdog DRIVER [nowayout] [running].
+func (p *parser) watchdog(ts *tokens) error {
+	i, err := oneOf(ts, "watchdog", WatchdogDrivers())
+	if err != nil {
+		return err
+	}
+	w := Watchdog{Driver: WatchdogDrivers()[i]}
+	for ts.more() {
+		i, err := oneOf(ts, "kind of watchdog", []string{"nowayout", "running"})
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			w.NoWayOut = true
+		} else {
+			w.Running = true
+		}
+	}
+	p.s.Machine.Watchdogs = append(p.s.Machine.Watchdogs, w)
+	return nil
+}
+
 func (p *parser) console(ts *tokens) error {
 	i, err := oneOf(ts, "kind of console", consoleWords)
 	p.s.Machine.Console = Console(i)

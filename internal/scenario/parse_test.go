@@ -417,3 +417,27 @@ func TestQemuStandsForItsWorlds(t *testing.T) {
 		}
 	}
 }
+
+func TestParseReadsWatchdogs(t *testing.T) {
+	s, err := scenario.Parse("x.txtar", []byte("# A title.\nwatchdog softdog\nwatchdog latch nowayout running\n"+
+		"want end reboot\nat 1s signal TERM\n-- etc/inittab --\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []scenario.Watchdog{
+		{Driver: "softdog"}, {Driver: "latch", NoWayOut: true, Running: true},
+	}
+	if diff := cmp.Diff(want, s.Machine.Watchdogs); diff != "" {
+		t.Errorf("got (+) is not want (-):\n%s", diff)
+	}
+	for line, want := range map[string]string{
+		"watchdog":               "expected softdog, i6300esb, board, latch or fixed",
+		"watchdog softdg":        `"softdg" is no watchdog: did you mean "softdog"?`,
+		"watchdog softdog never": `"never" is no kind of watchdog: expected nowayout or running`,
+	} {
+		_, err := scenario.Parse("x.txtar", []byte("# A title.\n"+line+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v\nwant %s", line, err, want)
+		}
+	}
+}

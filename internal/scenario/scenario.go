@@ -59,6 +59,8 @@ type Machine struct {
 	Privilege Privilege
 	// Disk mounts a file system on which sync(2) has something to write.
 	Disk bool
+	// Watchdogs are /dev/watchdog0 and so on.
+	Watchdogs []Watchdog
 
 	// Faults are system calls that fail.
 	Faults []Fault
@@ -114,6 +116,21 @@ type Terminal struct {
 	Stopped bool
 	// Dead is one that is there but cannot be opened: EIO, as a line without a device.
 	Dead bool
+}
+
+// Watchdog is a watchdog of the machine.
+type Watchdog struct {
+	// Driver is one of WatchdogDrivers.
+	Driver string
+	// NoWayOut is one that cannot be stopped once it runs, and Running one that the firmware has
+	// started.
+	NoWayOut, Running bool
+}
+
+// WatchdogDrivers are the drivers that there are. Of "board" the hardware waits for 16 s only, "latch"
+// cannot be switched off, and "fixed" takes no other timeout than its own.
+func WatchdogDrivers() []string {
+	return []string{"softdog", "i6300esb", "board", "latch", "fixed"}
 }
 
 // Fault makes a system call fail.

@@ -16,6 +16,7 @@ type device struct {
 	since    time.Duration // when it was first looked for
 	tell     bool          // say why the machine has booted
 	lateSaid bool
+	fed      time.Duration // when it began to count
 	// timeout is the one that was granted last, and normal the one that counts when the machine
 	// is not going down.
 	timeout, normal time.Duration
@@ -115,11 +116,11 @@ func (w *Keeper) bootStatus(d *device) {
 func (w *Keeper) setTimeout(d *device, t time.Duration) {
 	n, err := w.k.WatchdogControl(d.fd, kernel.SetTimeout, whole(t))
 	if err == nil && n > 0 {
-		d.timeout = time.Duration(n) * time.Second
+		d.fed, d.timeout = w.k.Now(), time.Duration(n)*time.Second
 		return
 	}
 	d.timeout = w.ownTimeout(d.fd)
-	w.write(d, 0)
+	w.feed(d)
 }
 
 // ownTimeout is the timeout that a device has.
@@ -140,7 +141,7 @@ func (w *Keeper) setPretimeout(d *device) {
 		w.warn(d, "a pretimeout of "+strconv.Itoa(int(n))+"s is granted")
 	}
 	// The kernel counts from the next time that it is fed.
-	w.write(d, 0)
+	w.feed(d)
 }
 
 // setGovernor says what is to happen at the pretimeout.

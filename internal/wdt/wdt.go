@@ -75,6 +75,7 @@ type Keeper struct {
 	unwell bool          // it was said that there is no proof
 
 	phase  string        // of the way down
+	last   bool          // it is the last one
 	began  time.Duration // when the phase began,
 	end    time.Duration // and when it is to be over
 	starve string        // why nothing is fed any more
@@ -241,19 +242,22 @@ func (w *Keeper) feed(d *device) {
 		return
 	}
 	// Any byte but a V. The call of ioctl(2) for it is one that not every driver has.
-	w.write(d, 0)
-	if d.said == kernel.ENODEV {
+	if w.write(d, 0) {
+		d.fed = w.k.Now()
+	} else if d.said == kernel.ENODEV {
 		// Its driver is gone, and may come back.
 		w.close(d)
 		w.look = 0
 	}
 }
 
-// write writes a byte, and says if that has failed.
-func (w *Keeper) write(d *device, b byte) {
-	if _, err := w.k.Write(d.fd, []byte{b}); err != nil {
+// write writes a byte. If that has failed it says so.
+func (w *Keeper) write(d *device, b byte) bool {
+	_, err := w.k.Write(d.fd, []byte{b})
+	if err != nil {
 		w.news(d, "write", kernel.ErrnoOf(err))
 	}
+	return err == nil
 }
 
 // Guard tells that the machine goes down and has come to a phase that is to be over at an instant, or
@@ -268,6 +272,9 @@ func (w *Keeper) Guard(phase string, end time.Duration) {
 	now := w.k.Now()
 	if end == kernel.Never {
 		end = now + w.set.Endless
+	}
+	if w.last && end < w.end {
+		return // A power-off that takes long is not to become a reset.
 	}
 	w.phase, w.began, w.end = phase, now, max(end, now)
 	w.arm(now)
@@ -300,7 +307,7 @@ func (w *Keeper) plan(now time.Duration) {
 func (w *Keeper) guard(now time.Duration) {
 	if now >= w.end {
 		w.next = kernel.Never
-		w.host.Warn(notFed + w.phase + ": not over after " + text(now-w.began) + w.within())
+		w.host.Warn(notFed + w.phase + ": not over after " + text(w.end-w.began) + w.within())
 		return
 	}
 	w.next = w.end
@@ -320,6 +327,7 @@ func (w *Keeper) Last(phase string, stop bool) {
 		return
 	}
 	w.Guard(phase, kernel.Never)
+	w.last = true
 	w.look = kernel.Never // What is stopped is not to be opened once more.
 	for i := range w.all {
 		if d := &w.all[i]; stop && d.fd != 0 {
@@ -397,18 +405,24 @@ const usual = "/dev/watchdog"
 
 // within says when the machine is reset at the latest.
 func (w *Keeper) within() string {
-	if t := w.shortest(); t != kernel.Never {
-		return ": the machine is reset within " + text(t)
+	left := time.Duration(kernel.Never)
+	for i := range w.all {
+		if d := &w.all[i]; d.fd != 0 {
+			left = min(left, d.fed+d.timeout-w.k.Now())
+		}
 	}
-	return ", and none is open"
+	if left == kernel.Never {
+		return ", and none is open"
+	}
+	return ": the machine is reset within " + text(left)
 }
 
-// text writes a time span without what is below a second, unless that is all.
+// text writes a time span in whole seconds, rounded up, unless it is shorter.
 //
 //go:noinline
 func text(d time.Duration) string {
 	if d >= time.Second {
-		d = d.Round(time.Second)
+		d = (d + time.Second - 1).Truncate(time.Second)
 	}
 	return d.String()
 }

@@ -32,8 +32,9 @@ type Plan struct {
 	Bind [][2]string
 	// Proc mounts /proc.
 	Proc bool
-	// Module is a kernel module that is loaded, and removed.
-	Module string
+	// Module is a kernel module that is loaded, and removed; and so are, before it, Drivers.
+	Module  string
+	Drivers []Driver
 	// NoSysBoot takes CAP_SYS_BOOT away.
 	NoSysBoot bool
 	// Keyboard waits for the keyboard.
@@ -162,20 +163,33 @@ func (p *Plan) mounts() error {
 	return nil
 }
 
-// module loads the module.
+// Driver is a kernel module with its parameters.
+type Driver struct{ Path, Params string }
+
+// module loads the modules.
 func (p *Plan) module() error {
-	if p.Module == "" {
-		return nil
+	all := p.Drivers
+	if p.Module != "" {
+		all = append(all, Driver{Path: p.Module})
 	}
-	fd, err := unix.Open(p.Module, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	for _, d := range all {
+		if err := d.load(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d Driver) load() error {
+	fd, err := unix.Open(d.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", p.Module, err)
+		return fmt.Errorf("open %s: %w", d.Path, err)
 	}
 	defer unix.Close(fd)
-	if err := unix.FinitModule(fd, "", 0); err != nil {
-		return fmt.Errorf("load %s: %w", p.Module, err)
+	if err := unix.FinitModule(fd, d.Params, 0); err != nil {
+		return fmt.Errorf("load %s: %w", d.Path, err)
 	}
-	return os.Remove(p.Module)
+	return os.Remove(d.Path)
 }
 
 // line starts the agent, and tells the serial line that PID 1 starts.

@@ -106,6 +106,8 @@ func reason(s *scenario.Scenario) string {
 		return "a container has the kernel command line of its machine"
 	case s.FailsKernel() || m.CPUs != 0:
 		return "a container has the kernel and the CPUs of its machine"
+	case len(m.Watchdogs) > 0:
+		return "a container has no watchdog of its own: one resets the machine"
 	case m.Console != scenario.ConsoleTTY && m.Console != scenario.ConsolePipe:
 		return "podman gives a container a terminal or a pipe"
 	case len(m.Terminals) > 0:

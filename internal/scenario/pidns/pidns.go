@@ -83,6 +83,8 @@ func reason(s *scenario.Scenario) string {
 		return "a PID namespace has the kernel command line of its machine"
 	case s.FailsKernel() || m.CPUs != 0:
 		return "a PID namespace has the kernel and the CPUs of its machine"
+	case len(m.Watchdogs) > 0:
+		return "a PID namespace has no watchdog of its own: one resets the machine"
 	}
 	for _, e := range s.Events {
 		if _, ok := e.Do.(scenario.CtrlAltDel); ok {

@@ -201,6 +201,11 @@ func (g *guest) how() scenario.End {
 			// QEMU takes its time.
 			end.At, end.Text = l.At, l.Text
 		}
+		if strings.Contains(l.Text, softdogFires) {
+			end.How, end.Then = []scenario.How{scenario.Died}, scenario.ThenWatchdog
+			end.At, end.Text = l.At, l.Text
+			return end
+		}
 		if m := killedInit.FindStringSubmatch(l.Text); m != nil {
 			code, _ := strconv.ParseUint(m[1], 0, 32)
 			seen, _ := live.Seen(syscall.WaitStatus(code))

@@ -45,6 +45,7 @@ func (g *guest) plan() stage.Plan {
 	if g.module != "" {
 		p.Module = modulePath
 	}
+	p.Drivers = drivers(g.s)
 	for _, e := range g.s.Events {
 		switch d := e.Do.(type) {
 		case scenario.CtrlAltDel:
@@ -86,6 +87,11 @@ func (g *guest) writeImage(name string, programs live.Programs) error {
 	if g.module != "" {
 		entries = append(entries, image.Entry{
 			Path: modulePath, Kind: image.File, Perm: 0o600, Source: g.module,
+		})
+	}
+	for _, d := range drivers(g.s) {
+		entries = append(entries, image.Entry{
+			Path: d.Path, Kind: image.File, Perm: 0o600, Source: driverFile(g.arch, d.Path),
 		})
 	}
 	if c := g.s.Machine.Console; c == scenario.ConsoleTTY {

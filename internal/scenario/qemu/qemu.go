@@ -71,6 +71,13 @@ func (w World) Play(
 	if err := g.describe().Check(); err != nil {
 		return nil, w.missing(err)
 	}
+	for _, d := range drivers(s) {
+		if driverFile(g.arch, d.Path) == "" {
+			return nil, &scenario.Unplayable{
+				World: w.Name(), Why: "needs the kernel's module " + d.Path[1:] + ": make deps", Missing: true,
+			}
+		}
+	}
 	if needsModule(s, g.arch) {
 		module, err := crashmodule.Target{Arch: g.arch, Tree: g.arch}.Build(ctx)
 		if err != nil {
@@ -133,6 +140,9 @@ func (w World) reason(s *scenario.Scenario) string {
 		return "it has no more than two terminals besides the console"
 	case len(s.WantedFiles()) > 0:
 		return "its files are gone when it has gone down"
+	}
+	if why := strangeWatchdog(m.Watchdogs); why != "" {
+		return why
 	}
 	restarts := false
 	for _, e := range s.Events {

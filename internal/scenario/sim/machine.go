@@ -53,6 +53,11 @@ func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Confi
 		cfg.HaltReturns = cfg.HaltReturns || cmd == "halt"
 		cfg.PowerOffReturns = cfg.PowerOffReturns || cmd == "poweroff"
 	}
+	for _, w := range sm.Watchdogs {
+		cfg.Watchdogs = append(cfg.Watchdogs, simkernel.Watchdog{
+			Driver: w.Driver, NoWayOut: w.NoWayOut, Running: w.Running,
+		})
+	}
 	setConsole(&cfg, sm.Console)
 	for _, t := range sm.Terminals {
 		tty := simkernel.Terminal{Stopped: t.Stopped}
