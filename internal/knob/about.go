@@ -7,7 +7,7 @@ type About struct {
 	// Default is the kernel's, as its file shows it, and Debian what Debian's kernels have where
 	// that is something else.
 	Default, Debian string
-	// Since is the version of Linux that brought it, and empty if it was there before 2.6.20.
+	// Since is the version of Linux that brought it, and empty if it was there in 2.6.17.
 	// Older names the stable versions that have it nevertheless, Gone the version that took it away.
 	Since, Older, Gone string
 	// On are the architectures that have it, and empty if all have.
@@ -88,7 +88,7 @@ func abouts() map[string]About {
 		"kernel.hung_task_timeout_secs": {
 			Meaning: "How long a task may wait, without having run and not to be killed, before it is " +
 				"reported. 0 turns the detector off.",
-			Default: "120", Since: "2.6.30", Needs: hungs + "; after the first oops it looks no more",
+			Default: "120", Since: "2.6.25", Needs: hungs + "; after the first oops it looks no more",
 			Takes: "Up to the largest long in ticks; what is more is left out without an error.",
 		},
 		"kernel.hung_task_check_interval_secs": {
@@ -100,7 +100,7 @@ func abouts() map[string]About {
 		"kernel.hung_task_warnings": {
 			Meaning: "How many hung tasks are reported before the kernel says no more of them. -1 is " +
 				"no limit. A panic is made of them all the same.",
-			Default: "10", Since: "2.6.30", Needs: hungs,
+			Default: "10", Since: "2.6.25", Needs: hungs,
 		},
 		"rcupdate.rcu_cpu_stall_timeout": {
 			Meaning: "How long a CPU may hold up RCU before it is reported.",
@@ -141,7 +141,7 @@ func abouts() map[string]About {
 		"vm.panic_on_oom": {
 			Meaning: "Whether the memory that is full is a panic instead of the death of a process. 1 " +
 				"is so unless a cgroup, a cpuset or a memory policy has set the limit, 2 always.",
-			Default: "0", Needs: "From 2.6.22 on 2 is there. SysRq's f never panics.",
+			Default: "0", Since: "2.6.18", Needs: "From 2.6.22 on 2 is there. SysRq's f never panics.",
 		},
 		"kernel.unknown_nmi_panic": {
 			Meaning: "Whether an NMI that nobody knows the reason of is a panic. Such a one is what the " +
@@ -152,7 +152,7 @@ func abouts() map[string]About {
 		"kernel.panic_on_unrecovered_nmi": {
 			Meaning: "Whether an NMI that is of an unknown reason, or says of broken memory or PCI, is " +
 				"a panic.",
-			Default: "0", On: "x86", Takes: "Any int; other than 0 is yes.",
+			Default: "0", Since: "2.6.19", On: "x86", Takes: "Any int; other than 0 is yes.",
 		},
 		"kernel.panic_on_io_nmi": {
 			Meaning: "Whether an NMI that says of an error of a device is a panic.",
@@ -184,7 +184,7 @@ func abouts() map[string]About {
 			Default: "N", Since: "6.17",
 		},
 		"kernel.oops_all_cpu_backtrace": {
-			Meaning: "Whether an oops shows what all CPUs do.", Default: "0", Since: "5.9",
+			Meaning: "Whether an oops shows what all CPUs do.", Default: "0", Since: "5.8",
 			Needs: "CONFIG_SMP",
 		},
 		"kernel.softlockup_all_cpu_backtrace": {
@@ -256,7 +256,7 @@ func abouts() map[string]About {
 			Default: "all that are not isolated", Since: "4.1", Needs: lockups,
 		},
 		"kernel.hung_task_check_count": {
-			Meaning: "How many tasks are looked through at most.", Default: "4194304", Since: "2.6.30",
+			Meaning: "How many tasks are looked through at most.", Default: "4194304", Since: "2.6.25",
 			Needs: hungs,
 		},
 		"kernel.hung_task_detect_count": {

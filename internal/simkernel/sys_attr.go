@@ -84,9 +84,17 @@ func findAttr(path string) *sysAttr {
 	return nil
 }
 
+// ownAttr is one that this kernel has, or nil.
+func (m *Machine) ownAttr(path string) *sysAttr {
+	if !m.kernel.knows(path) {
+		return nil
+	}
+	return findAttr(path)
+}
+
 // attr is the text of one, without the newline.
 func (m *Machine) attr(path string) (string, kernel.Errno) {
-	a := findAttr(path)
+	a := m.ownAttr(path)
 	switch {
 	case a == nil:
 		return "", kernel.ENOENT
@@ -103,7 +111,7 @@ func (m *Machine) attr(path string) (string, kernel.Errno) {
 
 // writeAttr writes one.
 func (m *Machine) writeAttr(p *process, path, text string) kernel.Errno {
-	a := findAttr(path)
+	a := m.ownAttr(path)
 	switch {
 	case a == nil:
 		return kernel.ENOENT
@@ -194,7 +202,7 @@ func (m *Machine) attrArgument(key, value string, given bool) {
 	if module, name, ok := strings.Cut(key, "."); ok {
 		path = "module/" + module + "/parameters/" + name
 	}
-	a := findAttr(path)
+	a := m.ownAttr(path)
 	if a == nil || a.knob != "" {
 		return // the knob's own argument
 	}

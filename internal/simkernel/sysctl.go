@@ -190,7 +190,7 @@ func findKnob(name string) *knob {
 // ownKnob is a knob that this kernel has, or nil.
 func (m *Machine) ownKnob(name string) *knob {
 	k := findKnob(name)
-	if k != nil && k.has != nil && !k.has(m) {
+	if k == nil || k.has != nil && !k.has(m) || !m.kernel.knows(k.name) {
 		return nil
 	}
 	return k
@@ -434,7 +434,7 @@ func (m *Machine) statKnob(path string) (nodeKind, uint16, bool) {
 func (m *Machine) listKnobs(dir string) []string {
 	var names []string
 	for i := range knobs {
-		if has := knobs[i].has; has != nil && !has(m) {
+		if m.ownKnob(knobs[i].name) == nil {
 			continue
 		}
 		rest := knobs[i].name
