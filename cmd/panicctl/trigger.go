@@ -46,21 +46,22 @@ var provoked = map[string]string{
 
 // never are the failures that no program can bring about by itself.
 var never = map[string]string{
-	"init-death":   "PID 1 ends by itself, or not at all: signals to it are dropped",
-	"init-fault":   "nobody but PID 1 itself can use memory that it does not have",
-	"oom":          "others would be killed first; sysrq-f lets the kernel look for a victim, and never panics",
-	"oom-init":     "others would be killed first",
-	"nmi":          "an NMI comes from outside: the button of a server, `ipmitool power diag`, `virsh inject-nmi`",
-	"nmi-serr":     "the bus must say so",
-	"nmi-io":       "a card must say so",
-	"mce":          "the processor must say so",
-	"serror":       "the memory or the bus must say so",
-	"bus-error":    "the memory or the bus must say so",
-	"pretimeout":   "only who feeds the watchdog can set a pretimeout, and stop; see watchdog",
-	"rcu-stall":    "it takes code in the kernel; soft-lockup stalls RCU, too",
-	"no-init":      "it happens at boot: boot with rdinit=/missing init=/missing",
-	"no-root":      "it happens at boot: boot with a wrong root=",
-	"no-such-init": "it happens at boot: boot with init=/missing",
+	"init-death":      "PID 1 ends by itself, or not at all: signals to it are dropped",
+	"init-fault":      "nobody but PID 1 itself can use memory that it does not have",
+	"oom":             "others would be killed first; sysrq-f lets the kernel look for a victim, and never panics",
+	"oom-init":        "others would be killed first",
+	"nmi":             "an NMI comes from outside: the button of a server, `ipmitool power diag`, `virsh inject-nmi`",
+	"nmi-serr":        "the bus must say so",
+	"nmi-io":          "a card must say so",
+	"mce":             "the processor must say so",
+	"serror":          "the memory or the bus must say so",
+	"bus-error":       "the memory or the bus must say so",
+	"pretimeout":      "only who feeds the watchdog can set a pretimeout, and stop; see watchdog",
+	"rcu-stall":       "it takes code in the kernel; soft-lockup stalls RCU, too",
+	"rcu-stall-other": "as rcu-stall; who sees it first is by chance",
+	"no-init":         "it happens at boot: boot with rdinit=/missing init=/missing",
+	"no-root":         "it happens at boot: boot with a wrong root=",
+	"no-such-init":    "it happens at boot: boot with init=/missing",
 }
 
 // triggerOf is how to bring a failure about.

@@ -313,7 +313,7 @@ var failures = []failure{
 			Name: "soft-lockup", Means: "a CPU computes in the kernel for ever, with interrupts on",
 			Caused: "process victim does not come back from a system call, on the last CPU",
 		},
-		plan: victimKeepsCPU(false),
+		plan: victimKeepsCPU(simkernel.StuckCPU{}),
 	},
 	{
 		Failure: Failure{
@@ -321,7 +321,7 @@ var failures = []failure{
 			Caused: "process victim does not come back from a system call, on the last CPU; only " +
 				"nmi_watchdog=1 and other CPUs can see it",
 		},
-		plan: victimKeepsCPU(true),
+		plan: victimKeepsCPU(simkernel.StuckCPU{IRQsOff: true}),
 	},
 	{
 		Failure: Failure{
@@ -332,7 +332,19 @@ var failures = []failure{
 		cpus: 2,
 		plan: func(p *play) {
 			p.first("sysctl.kernel.watchdog=0")
-			victimKeepsCPU(false)(p)
+			victimKeepsCPU(simkernel.StuckCPU{})(p)
+		},
+	},
+	{
+		Failure: Failure{
+			Name: "rcu-stall-other", Means: "as rcu-stall, but another CPU sees it first",
+			Caused: "as rcu-stall, with a timer of the CPU that is too late to look itself, as under a " +
+				"busy hypervisor",
+		},
+		cpus: 2,
+		plan: func(p *play) {
+			p.first("sysctl.kernel.watchdog=0")
+			victimKeepsCPU(simkernel.StuckCPU{LateTick: true})(p)
 		},
 	},
 	{
@@ -569,11 +581,11 @@ func victimFails(how simkernel.Failure) func(*play) {
 }
 
 // victimKeepsCPU lets a process stay in the kernel on the last CPU.
-func victimKeepsCPU(irqsOff bool) func(*play) {
+func victimKeepsCPU(how simkernel.StuckCPU) func(*play) {
 	return func(p *play) {
 		p.start("victim", simkernel.Pause{})
 		p.act(simkernel.Fail{
-			CPU: p.cfg.Reboot.CPUs - 1, Name: "victim", How: simkernel.StuckCPU{IRQsOff: irqsOff},
+			CPU: p.cfg.Reboot.CPUs - 1, Name: "victim", How: how,
 		})
 	}
 }

@@ -59,6 +59,12 @@ func TestDetectors(t *testing.T) {
 			knob: "sysctl.kernel.panic_on_rcu_stall=1", why: "RCU Stall", last: 23 * time.Second,
 		},
 		{
+			name: "RCU stall of a CPU that is late", cfg: Config{Reboot: two},
+			do:   []Action{Fail{CPU: 1, How: StuckCPU{LateTick: true}}},
+			says: "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+			knob: "sysctl.kernel.panic_on_rcu_stall=1", why: "RCU Stall", last: 25 * time.Second,
+		},
+		{
 			name: "RCU stall of another", cfg: Config{Reboot: two},
 			do:   []Action{Fail{CPU: 1, How: StuckCPU{IRQsOff: true}}},
 			says: "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",

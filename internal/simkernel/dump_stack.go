@@ -180,12 +180,13 @@ func (m *Machine) panicPrints() int64 {
 }
 
 // backtraceOfAll lets every CPU show where it is, this one first, which needs no interrupt for that
-// (trigger_all_cpu_backtrace), where CPUs can be asked by an NMI.
-func (m *Machine) backtraceOfAll(x *context) {
+// (trigger_all_cpu_backtrace). It reports whether CPUs can be asked by an NMI, and does nothing where not.
+func (m *Machine) backtraceOfAll(x *context) bool {
 	if !m.kernel.backtraces {
-		return
+		return false
 	}
 	m.printk(kernel.Warning, "NMI backtrace for cpu "+strconv.Itoa(x.cpu.id))
 	m.dumpStack(x)
 	m.allCPUBacktrace(x)
+	return true
 }

@@ -151,17 +151,22 @@ func (m *Machine) showTask(p *process) {
 	if p.lead.parent != nil {
 		parent = p.lead.parent.pid
 	}
+	m.showOccupant(&occupant{comm: p.name(), pid: p.pid}, p.state.String(), parent)
+}
+
+// showOccupant is showTask of somebody who need not be one of the model's tasks.
+func (m *Machine) showOccupant(who *occupant, state string, parent kernel.PID) {
 	line := m.kernel.hung.task
 	if line == "" {
 		line = hung3.task
 	}
-	line = strings.Replace(line, "state:D", "state:"+p.state.String(), 1)
-	m.printk(kernel.Info, fmt.Sprintf(line, p.name(), p.pid, parent))
+	line = strings.Replace(line, "state:D", "state:"+state, 1)
+	m.printk(kernel.Info, fmt.Sprintf(line, who.comm, who.pid, parent))
 	level := kernel.Level(defaultMessageLevel)
 	if m.kernel.hung.low {
 		level = kernel.Info
 	}
-	m.showStackAt(level, &context{cpu: &m.cpus[0], who: &occupant{comm: p.name(), pid: p.pid}})
+	m.showStackAt(level, &context{cpu: &m.cpus[0], who: who})
 }
 
 // kthread is the context of a thread of the kernel that is not one of the model's tasks.

@@ -12,7 +12,7 @@ import (
 func (m *Machine) oopsEnter(x *context) {
 	m.pauseOnOops(x)
 	if m.isSet("kernel/oops_all_cpu_backtrace") {
-		m.backtraceOfAll(x)
+		_ = m.backtraceOfAll(x)
 	}
 }
 

@@ -317,7 +317,7 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 		m.smpSendStop(x)
 	case panicStopOthers:
 		if m.panicPrints()&panicPrintAllCPU != 0 {
-			m.backtraceOfAll(x)
+			_ = m.backtraceOfAll(x)
 		}
 		if r.post {
 			m.crashSMPSendStop(x)

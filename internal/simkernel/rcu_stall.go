@@ -43,26 +43,28 @@ func (m *Machine) rcuStallTimeout() time.Duration {
 }
 
 // watchRCU waits for the grace period that a stuck CPU keeps from ending.
-func (m *Machine) watchRCU(c *cpu) {
+func (m *Machine) watchRCU(c *cpu, lateTick bool) {
 	suppressed := m.attrIsSet("module/rcupdate/parameters/rcu_cpu_stall_suppress")
 	if m.kernel.rcu.flavour == "" || suppressed {
 		return
 	}
 	t := m.rcuStallTimeout()
-	s := &rcuStall{stuck: c, since: m.now, next: t}
+	s := &rcuStall{stuck: c, late: lateTick, since: m.now, next: t}
 	m.post(m.now, Do(s.wait))
 }
 
 // rcuStall is a grace period that does not end.
 type rcuStall struct {
 	stuck       *cpu
+	late        bool // it looks later than the others do
 	since, next time.Duration
 }
 
-// wait leaves the finding to the CPU itself, if it takes interrupts, and else to another.
+// wait leaves the finding to the CPU itself, if it takes interrupts in time, and else to another.
 func (s *rcuStall) wait(m *Machine) {
-	if s.stuck.takesInterrupts() {
-		m.interruptAt(s.since+s.next, s.stuck.id, Do(func(m *Machine) { s.found(m, s.stuck) }))
+	self := Do(func(m *Machine) { s.found(m, s.stuck) })
+	if s.stuck.takesInterrupts() && !s.late {
+		m.interruptAt(s.since+s.next, s.stuck.id, self)
 		return
 	}
 	for i := range m.cpus {
@@ -70,6 +72,9 @@ func (s *rcuStall) wait(m *Machine) {
 			m.interruptAt(s.since+s.next+rcuRatDelay, i, Do(func(m *Machine) { s.found(m, c) }))
 			return
 		}
+	}
+	if s.stuck.takesInterrupts() {
+		m.interruptAt(s.since+s.next+rcuRatDelay, s.stuck.id, self)
 	}
 }
 
@@ -104,7 +109,7 @@ func (s *rcuStall) found(m *Machine, by *cpu) {
 		m.printk(kernel.Error, strings.Replace(where, "....", "...0", 1))
 		p.time(m, fmt.Sprintf("\t(detected by %d, t=%d jiffies, g=1, q=1%s)",
 			by.id, jiffies, cpus))
-		m.backtraceOf(x, []string{strconv.Itoa(s.stuck.id)})
+		m.dumpCPUTask(x, s.stuck)
 	}
 	s.next += 3*m.rcuStallTimeout() + rcuAgain
 	s.wait(m)

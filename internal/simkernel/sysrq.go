@@ -225,9 +225,7 @@ func (m *Machine) handleSysrq(x *context, key byte) {
 			m.printk(kernel.Warning, "Emergency Thaw complete")
 		}))
 	case 'l':
-		m.printk(kernel.Info, "NMI backtrace for cpu "+strconv.Itoa(x.cpu.id))
-		m.showRegs(x)
-		m.allCPUBacktrace(x)
+		m.showAllCPUs(x)
 	case 'm':
 		m.showMem()
 	case 'o':
@@ -250,6 +248,39 @@ func (m *Machine) handleSysrq(x *context, key byte) {
 			m.printk(defaultMessageLevel, "Emergency Remount complete")
 		}}))
 	}
+}
+
+// showAllCPUs is sysrq_handle_showallcpus. Where CPUs cannot be asked by an NMI, this one shows where it is,
+// which it does since 5.8 at the latest, and then a thread of the kernel asks the others by an interrupt.
+func (m *Machine) showAllCPUs(x *context) {
+	if m.backtraceOfAll(x) {
+		return
+	}
+	level, prefix := kernel.Level(defaultMessageLevel), ""
+	if m.kernel.hung.low {
+		level = kernel.Info
+	}
+	if m.kernel.sysrq.prefix == "sysrq: " {
+		prefix = m.kernel.sysrq.prefix
+	}
+	is := func(c *cpu) { m.printk(kernel.Info, prefix+"CPU"+strconv.Itoa(c.id)+":") }
+	switch {
+	case x.in == InHardIRQ: // pressed on a keyboard: it has interrupted somebody
+		is(x.cpu)
+		m.showRegs(x)
+	case m.kernel.hung.low:
+		is(x.cpu)
+		m.showStackAt(level, x)
+	}
+	m.post(m.now, Do(func(m *Machine) {
+		defer m.in("showacpu")()
+		m.others(x.cpu, func(c *cpu) {
+			if c.stuck != nil && c.takesInterrupts() {
+				is(c)
+				m.showStackAt(level, &context{cpu: c, who: c.stuck, in: InHardIRQ})
+			}
+		})
+	}))
 }
 
 // sysrqCrash is sysrq_handle_crash.

@@ -54,6 +54,9 @@ type Cell struct {
 	// Chance are lines that are there or not, by who is first.
 	Chance []string
 
+	// Or is the model's name for what it may be as well, by who is first.
+	Or string
+
 	// Quiet is how many seconds of silence on the console make the machine a hanging one; if 0, 4.
 	Quiet int
 
@@ -356,14 +359,26 @@ func detectorCells() []Cell {
 			How:      []string{"crash& d-state", "wait 20"}, Quiet: 60,
 		},
 		{
-			Name: "rcu-stall", Kernels: x86, Failure: "rcu-stall", CPUs: 2,
+			// The CPU itself is two jiffies ahead of the others, unless the host lets it wait.
+			Name: "rcu-stall", Kernels: x86, Failure: "rcu-stall", Or: "rcu-stall-other", CPUs: 2,
 			Settings: with("rcu_cpu_stall_timeout=4", "soft_watchdog=0"),
 			How:      []string{"crash soft-lockup", "wait 8"}, Quiet: 60,
 		},
 		{
-			Name: "rcu-stall-panic", Kernels: everywhere, Failure: "rcu-stall", CPUs: 2,
+			Name: "rcu-stall-panic", Kernels: everywhere, CPUs: 2,
+			Failure: "rcu-stall", Or: "rcu-stall-other",
 			Settings: with("panic=-1", "rcu_cpu_stall_timeout=4", "soft_watchdog=0", "panic_on_rcu_stall=1"),
 			How:      []string{"crash soft-lockup", "wait 20"}, Quiet: 60,
+		},
+		{
+			Name: "rcu-stall-deaf", Kernels: everywhere, Failure: "hard-lockup", CPUs: 2,
+			Settings: with("rcu_cpu_stall_timeout=4", "soft_watchdog=0"),
+			How:      []string{"crash hard-lockup", "wait 8"}, Quiet: 60,
+		},
+		{
+			Name: "rcu-stall-deaf-panic", Kernels: everywhere, Failure: "hard-lockup", CPUs: 2,
+			Settings: with("panic=-1", "rcu_cpu_stall_timeout=4", "soft_watchdog=0", "panic_on_rcu_stall=1"),
+			How:      []string{"crash hard-lockup", "wait 20"}, Quiet: 60,
 		},
 		{
 			Name: "oom", Kernels: first, Failure: "oom",
@@ -570,6 +585,6 @@ func sysrqCells() []Cell {
 	}
 	return []Cell{
 		sysrq("b", everywhere), sysrq("s", everywhere), sysrq("u", first), sysrq("x", first),
-		sysrq("9", first), sysrq("r", first),
+		sysrq("9", first), sysrq("r", first), sysrq("l", everywhere),
 	}
 }

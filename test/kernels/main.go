@@ -198,14 +198,29 @@ func (a *agreement) one(j job) {
 	}
 }
 
-// compared plays a cell on the model, and compares it with a recording.
+// compared plays a cell on the model, and compares it with a recording. If it is the other of two that
+// a cell may be, all of it must be.
 func compared(k Kernel, c Cell, rec Recording) Result {
 	r := Result{Kernel: k, Cell: c, Real: rec.outcome()}
-	model, err := playModel(k, c)
-	if err != nil {
-		r.Unplayed = err.Error()
-		return r
+	for _, failure := range []string{c.Failure, c.Or} {
+		if failure == "" {
+			continue
+		}
+		c.Failure = failure
+		model, err := playModel(k, c)
+		if err != nil {
+			r.Unplayed = err.Error()
+			return r
+		}
+		difference := differs(r.Real.without(c.Chance), model.without(c.Chance))
+		if difference == "" {
+			r.Difference = ""
+			return r
+		}
+		if r.Difference != "" {
+			r.Difference += "; as " + failure + ", "
+		}
+		r.Difference += difference
 	}
-	r.Difference = differs(r.Real.without(c.Chance), model.without(c.Chance))
 	return r
 }

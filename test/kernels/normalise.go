@@ -74,6 +74,9 @@ var (
 		`rebound_crash|rebound-crash|kauditd|audit|ramoops|pstore|softdog: initialized|` +
 		`softdog: +soft_reboot_cmd|oom_reaper|i6300ESB timer|i6300esb|watchdog: pretimeout|NET|ACPI): ?`)
 
+	// How long the handler of an NMI has taken is the host's matter.
+	slowNMI = regexp.MustCompile(`^INFO: NMI handler \(\w+\) took too long to run: `)
+
 	// Processors of AMD's, as QEMU has one, need no tool.
 	mcelog = regexp.MustCompile(`Run the above through 'mcelog --ascii'$`)
 
@@ -114,7 +117,7 @@ var rules = []struct {
 	{regexp.MustCompile(`^( +)(Not tainted|Tainted: .*?)  ?\d+\.\d+\S* #\d.*`), "${1}# "},
 	{regexp.MustCompile(`\(t=\d+ jiffies.*\)`), "(t=# jiffies #)"},
 	{regexp.MustCompile(`^(rcu: \t)\d+-\S+ \(.*`), "${1}#-#: (#"},
-	{regexp.MustCompile(`^(rcu: \t)\(detected by .*`), "${1}(detected by #"},
+	{regexp.MustCompile(`^((?:rcu: )?\t)\(detected by .*`), "${1}(detected by #"},
 	{regexp.MustCompile(`^\[[0-9a-f]{16}\] pgd=.*`), "[#] pgd=#"},
 	{regexp.MustCompile(`pgdp=[0-9a-f]+`), "pgdp=#"},
 	{regexp.MustCompile(`(virtual address |address: )[0-9a-f]{16}`), "${1}#"},
@@ -148,7 +151,7 @@ var rules = []struct {
 // line is a line made comparable, unless it is dropped.
 func (n *normaliser) line(text string) (string, bool) {
 	text = strings.TrimRight(text, " ")
-	if text == "" || unrelated.MatchString(text) || mcelog.MatchString(text) {
+	if text == "" || unrelated.MatchString(text) || mcelog.MatchString(text) || slowNMI.MatchString(text) {
 		return "", false
 	}
 	if n.inMemory && !memoryEnd.MatchString(text) {

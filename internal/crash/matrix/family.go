@@ -40,7 +40,7 @@ func FamilyOf(failure string) Family {
 		return Bugs
 	case "init-fault", "init-death", "no-init", "no-such-init", "no-root":
 		return Inits
-	case "soft-lockup", "hard-lockup", "rcu-stall", "hung-task":
+	case "soft-lockup", "hard-lockup", "rcu-stall", "rcu-stall-other", "hung-task":
 		return Stalls
 	case "oom", "oom-init", "stack-overflow", "stack-end", "stack-canary":
 		return Memory

@@ -146,6 +146,7 @@ var words = map[string]word{
 	"smp_send_stop":        {says: stops},
 	"crash_smp_send_stop":  {says: stops},
 	"nmi_backtrace":        {does: "the other CPUs show where they are", minor: true},
+	"showacpu":             {does: "the other CPUs show where they are", minor: true},
 	"panic_notifier_list":  {does: "tells those who want to know of a panic: hypervisors, modules"},
 	"panic_print_sys_info": {does: "shows what kernel.panic_print says", idle: "kernel.panic_print is 0"},
 	"kmsg_dump": {says: func(c *context, _ int) (string, bool) {

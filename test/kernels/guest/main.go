@@ -120,15 +120,49 @@ func prepare() error {
 			errs = append(errs, fmt.Errorf("mount %s: %w", m.at, err))
 		}
 	}
-	errs = append(errs, os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0))
+	errs = append(errs, os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0), pinRCU())
 	return errors.Join(errs...)
 }
 
 // pin keeps this thread on the first processor, so that reports name the same one each time.
-func pin() {
+func pin() { _ = pinTo(0) }
+
+// pinTo keeps a thread on the first processor.
+func pinTo(thread int) error {
 	var first unix.CPUSet
 	first.Set(0)
-	_ = unix.SchedSetaffinity(0, &first)
+	return unix.SchedSetaffinity(thread, &first)
+}
+
+// pinRCU keeps the thread there that begins and ends RCU's grace periods. On a processor that is to be
+// deaf it would begin none, and nobody would see that none ends.
+func pinRCU() error {
+	names, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, path := range names {
+		name, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		switch strings.TrimSpace(string(name)) {
+		case "rcu_preempt", "rcu_sched":
+			thread, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err != nil {
+				return err
+			}
+			if err := pinTo(thread); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			found = true
+		}
+	}
+	if !found {
+		return errors.New("no thread of RCU")
+	}
+	return nil
 }
 
 // raw takes the echo and the line editing from the console.
