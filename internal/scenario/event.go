@@ -64,8 +64,10 @@ type (
 // `simboot crash -list` describes them. The words of a panic are those of SysRq c.
 func KernelFailures() []string {
 	return []string{
-		"bad-jump", "bad-pointer", "bug", "mce", "nmi", "oops", "oops-idle", "oops-init", "oops-irq",
-		"oops-kthread", "oops-softirq", "panic", "warn",
+		"bad-instruction", "bad-jump", "bad-pointer", "bug", "bug-irq", "hung-task", "mce", "nmi", "oops",
+		"oops-atomic", "oops-idle", "oops-init", "oops-irq", "oops-kthread", "oops-locked", "oops-read",
+		"oops-softirq", "panic", "panic-softirq", "read-only", "schedule-atomic", "stack-canary",
+		"stack-overflow", "warn", "warn-on",
 	}
 }
 

@@ -3,6 +3,7 @@ package simkernel
 import (
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +77,11 @@ func TestDetectors(t *testing.T) {
 			knob: "sysctl.kernel.hung_task_panic=1", why: "hung_task: blocked tasks", last: 4 * time.Minute,
 		},
 		{
+			name: "hung thread of the kernel", do: []Action{Kthread{Name: "dead", Steps: []Step{Hang{}}}},
+			says: "INFO: task dead:3 blocked for more than 120 seconds.",
+			knob: "sysctl.kernel.hung_task_panic=1", why: "hung_task: blocked tasks", last: 4 * time.Minute,
+		},
+		{
 			name: "no memory", do: []Action{starts("big", Pause{}), Fail{How: OutOfMemory{Name: "big"}}},
 			says: "big invoked oom-killer",
 			knob: "sysctl.vm.panic_on_oom=1", why: "Out of memory: system-wide panic_on_oom is enabled", last: time.Minute,
@@ -128,6 +134,64 @@ func TestMachineCheck(t *testing.T) {
 		}
 		if end.Then != then || has(said, "Rebooting in 30 seconds..") == nobootlog {
 			t.Errorf("nobootlog %v: got %+v, said %q", nobootlog, end, said)
+		}
+	}
+}
+
+// TestKthread: no signal reaches a thread of the kernel, and a container has none.
+func TestKthread(t *testing.T) {
+	for _, namespace := range []bool{false, true} {
+		m := New(Config{Until: 10 * time.Second, Namespace: namespace})
+		m.At(time.Second, Kthread{Name: "dead", Steps: []Step{Hang{}}})
+		m.At(2*time.Second, Signal{Name: "dead", Signals: []kernel.Signal{syscall.SIGKILL}})
+		var found []State
+		m.At(3*time.Second, Do(func(m *Machine) {
+			for p := m.all.first; p != nil; p = p.nextAll {
+				if p.isNamed("dead") {
+					found = append(found, p.state)
+				}
+			}
+		}))
+		m.Boot(idle)
+		want := []State{Uninterruptible}
+		if namespace {
+			want = nil
+		}
+		if !slices.Equal(found, want) {
+			t.Errorf("in a container %v: got %v, want %v", namespace, found, want)
+		}
+	}
+}
+
+// TestRebootWithAStuckCPU: a way down goes on on the first CPU, and waits for ever if that is kept;
+// by force it needs none.
+func TestRebootWithAStuckCPU(t *testing.T) {
+	for _, test := range []struct {
+		stuck int
+		force bool
+		want  How
+	}{
+		{stuck: 1, want: Restarted},
+		{stuck: 0, want: TimedOut},
+		{stuck: 0, force: true, want: Restarted},
+	} {
+		m := New(Config{Until: 10 * time.Second, MagicSysrq: true, Reboot: RebootConfig{CPUs: 2}})
+		m.At(time.Second, Fail{CPU: test.stuck, Kthread: "crash", How: StuckCPU{}})
+		end := m.Boot(func(k kernel.Kernel) int {
+			for k.Now() < 2*time.Second {
+				k.Next(2 * time.Second)
+			}
+			if test.force {
+				_ = k.SetProc("sysrq-trigger", "b")
+			} else {
+				_, _ = k.Call(kernel.Reboot{Cmd: kernel.Restart})
+			}
+			for {
+				k.Next(kernel.Never)
+			}
+		})
+		if end.How != test.want {
+			t.Errorf("%+v: got %+v", test, end)
 		}
 	}
 }

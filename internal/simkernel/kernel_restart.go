@@ -168,7 +168,10 @@ func (m *Machine) enterStage(w *wayDown) bool {
 	case stagePrepare:
 		return m.prepareNext(w)
 	case stageMigrate:
-		m.migrateToRebootCPU()
+		if !m.migrateToRebootCPU() {
+			w.until = kernel.Never
+			return true
+		}
 	case stageSyscore:
 		return m.syscoreNext(w)
 	case stageMessage:

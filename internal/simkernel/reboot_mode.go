@@ -106,9 +106,10 @@ func (m *Machine) rebootSetupCPU(s string, mode *RebootMode) {
 
 func (m *Machine) possibleCPUs() int { return max(m.cfg.Reboot.CPUs, 1) }
 
-// migrateToRebootCPU goes on on the CPU that is to restart, or the first that is there
-// (kernel/reboot.c, migrate_to_reboot_cpu).
-func (m *Machine) migrateToRebootCPU() {
+// migrateToRebootCPU goes on on the CPU that is to restart, or the first that is there, and reports
+// whether it gets on: who keeps that CPU for ever keeps the way down, too (kernel/reboot.c,
+// migrate_to_reboot_cpu).
+func (m *Machine) migrateToRebootCPU() bool {
 	cpu := m.reboot.cpu
 	if !m.online(cpu) {
 		for cpu = 0; !m.online(cpu) && cpu < m.possibleCPUs(); {
@@ -118,6 +119,7 @@ func (m *Machine) migrateToRebootCPU() {
 	if m.cfg.Reboot.Trace != nil {
 		m.trace("migrate_to_reboot_cpu", strconv.Itoa(cpu))
 	}
+	return cpu >= len(m.cpus) || m.cpus[cpu].stuck == nil
 }
 
 func (m *Machine) online(cpu int) bool {

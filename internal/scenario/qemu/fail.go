@@ -46,16 +46,28 @@ func byModule(way string, cpu int) failure {
 // kernelFails is a way to fail by its name in the scenario.
 func kernelFails(name, arch string) failure {
 	ways := map[string]string{
-		"bad-jump":     "null-jump",
-		"bad-pointer":  "wild-read",
-		"bug":          "bug",
-		"oops":         "null-write",
-		"oops-idle":    "idle-oops",
-		"oops-init":    "init-oops",
-		"oops-irq":     "irq-oops",
-		"oops-kthread": "null-write",
-		"oops-softirq": "timer-oops",
-		"warn":         "warn",
+		"bad-instruction": "undefined",
+		"bad-jump":        "null-jump",
+		"bad-pointer":     "wild-read",
+		"bug":             "bug",
+		"bug-irq":         "timer-bug",
+		"hung-task":       "d-state",
+		"oops":            "null-write",
+		"oops-atomic":     "atomic-oops",
+		"oops-idle":       "idle-oops",
+		"oops-init":       "init-oops",
+		"oops-irq":        "irq-oops",
+		"oops-kthread":    "null-write",
+		"oops-locked":     "locked-oops",
+		"oops-read":       "null-read",
+		"oops-softirq":    "timer-oops",
+		"panic-softirq":   "timer-panic",
+		"read-only":       "text-write",
+		"schedule-atomic": "atomic-schedule",
+		"stack-canary":    "stack-canary",
+		"stack-overflow":  "stack-overflow",
+		"warn":            "warn",
+		"warn-on":         "bare-warn",
 	}
 	switch {
 	case name == "panic":
@@ -68,6 +80,8 @@ func kernelFails(name, arch string) failure {
 		return failure{cannot: "its kernel is built without machine checks"}
 	case name == "mce":
 		return failure{cannot: "its processor has no machine checks"}
+	case name == "schedule-atomic" && arch == "arm64":
+		return failure{cannot: "its kernel does not count what keeps a task from being preempted"}
 	case ways[name] == "":
 		return failure{cannot: "its crash module has no such way to fail"}
 	}

@@ -66,8 +66,11 @@ const culprit = "crash"
 
 // kernelFails is a failure by its name.
 func kernelFails(name string) simkernel.Action {
-	if name == "panic" {
+	switch name {
+	case "panic":
 		return simkernel.Fail{Kthread: culprit, How: simkernel.PanicCall{Text: "sysrq triggered crash"}}
+	case "hung-task":
+		return simkernel.Kthread{Name: culprit, Steps: []simkernel.Step{simkernel.Hang{}}}
 	}
 	a, ok := crash.Event(name, culprit)
 	if !ok {

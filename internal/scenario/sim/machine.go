@@ -25,11 +25,13 @@ func (w World) config(s *scenario.Scenario, o scenario.Options) (simkernel.Confi
 	cfg := simkernel.Config{
 		Seed: o.Seed, Trace: o.Trace, Until: s.Lasts,
 		Cmdline: sm.Cmdline, NoShell: !sm.Shell && w.Programs["/bin/sh"].Main == nil,
-		Namespace:  sm.Privilege >= scenario.Container,
-		MagicSysrq: slices.Contains(strings.Fields(sm.Cmdline), "sysrq_always_enabled"),
-		Reboot:     simkernel.RebootConfig{CPUs: sm.CPUs},
-		ExecTime:   execTime,
-		Threads:    threads(s),
+		Namespace: sm.Privilege >= scenario.Container,
+		Reboot:    simkernel.RebootConfig{CPUs: sm.CPUs},
+		ExecTime:  execTime,
+		Threads:   threads(s),
+		// A kernel that is to fail is like those that do it in QEMU. The others have less, so that what
+		// init says without it can be played.
+		MagicSysrq: s.FailsKernel(),
 		Files:      make(map[string]string),
 		Terminals:  make(map[string]simkernel.Terminal),
 		Programs:   commands(),
