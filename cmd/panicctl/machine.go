@@ -13,8 +13,10 @@ import (
 
 	"github.com/rebound-init/rebound/internal/crash"
 	"github.com/rebound-init/rebound/internal/crash/matrix"
+	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/knob"
 	"github.com/rebound-init/rebound/internal/nearest"
+	"github.com/rebound-init/rebound/internal/panicwatch"
 	"github.com/rebound-init/rebound/internal/simkernel"
 )
 
@@ -25,6 +27,8 @@ type machine struct {
 	of string
 	// foreign says that it is none for this machine's architecture.
 	foreign bool
+	// line is the boot line of the running machine.
+	line string
 	// notes say what the model does not know of it.
 	notes []string
 }
@@ -97,22 +101,18 @@ func (o *machineFlags) machine() (*machine, error) {
 	if len(o.watchdogs) > 0 {
 		m.Watchdogs = o.watchdogs
 	}
-	defaults, err := crash.Defaults(m.Kernel)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.follow(o.policy, defaults); err != nil {
+	if err := m.follow(o.policy); err != nil {
 		return nil, err
 	}
 	m.Settings = append(m.Settings, o.set...)
 	// What somebody asks for comes last, whoever else sets the same.
 	m.ByInit = append(m.ByInit, o.set...)
-	_, err = crash.Play(m.For("panic"))
+	_, err := crash.Play(m.For("panic"))
 	return m, err
 }
 
-// follow sets what PID 1 does for a policy.
-func (m *machine) follow(policy string, defaults map[string]string) error {
+// follow sets what PID 1 sets for a policy: PID 1's own code does it, on the simulated kernel.
+func (m *machine) follow(policy string) error {
 	if policy == "" {
 		return nil
 	}
@@ -124,13 +124,42 @@ func (m *machine) follow(policy string, defaults map[string]string) error {
 		return fmt.Errorf("unknown policy %q: expected one of %s", policy, strings.Join(knob.Presets(), ", "))
 	}
 	preset := knob.Preset(at)
-	if preset == knob.Standard && m.value("kernel.panic", defaults) == "0" {
-		m.ByInit = append(m.ByInit, crash.Setting{Name: "kernel.panic", Value: "10"})
+	before, after, err := crash.Settle(m.For("panic"), func(k kernel.Kernel) {
+		if preset == knob.Kernel {
+			return // it leaves all as it is
+		}
+		panicwatch.ComeBack(k, []byte(m.line))
+		if preset == knob.Standard {
+			return
+		}
+		for _, o := range panicwatch.Apply(k, knob.Plan{Preset: preset}, []byte(m.line)) {
+			switch {
+			case o.Result == panicwatch.Lacking && o.Knob.Off(o.Value), o.Result < panicwatch.Kept:
+			default:
+				m.note("%s", o.String())
+			}
+		}
+	})
+	if err != nil {
+		return err
 	}
-	for _, c := range (knob.Plan{Preset: preset}).Choices() {
-		m.change(c.Knob.Name, c.Value, defaults)
+	for _, name := range inOrder(after) {
+		if after[name] != before[name] {
+			m.change(name, after[name], before)
+		}
 	}
 	return nil
+}
+
+// inOrder are the names of settings: those of a policy first, as their page has them.
+func inOrder(values map[string]string) []string {
+	rank := make(map[string]int)
+	for i, k := range knob.Policy() {
+		rank[k.Name] = i - len(knob.Policy())
+	}
+	names := slices.Sorted(maps.Keys(values))
+	slices.SortStableFunc(names, func(a, b string) int { return rank[a] - rank[b] })
+	return names
 }
 
 // value is a setting's as PID 1 finds it.
@@ -231,7 +260,7 @@ func (m *machine) take(r running) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(defaults)) {
+	for _, name := range inOrder(defaults) {
 		if !matters(name) {
 			continue
 		}
@@ -248,7 +277,7 @@ func (m *machine) take(r running) error {
 	if err != nil {
 		return err
 	}
-	m.Cmdline = bootWords(line)
+	m.line, m.Cmdline = line, bootWords(line)
 	m.CPUs = 1
 	if online, err := r.Read("sys/devices/system/cpu/online"); err == nil {
 		m.CPUs = min(cpuCount(online), crash.MaxCPUs)
@@ -448,10 +477,14 @@ func (m *machine) words() []string {
 	values := make(map[string]string)
 	var order []string
 	for _, s := range slices.Concat(m.Settings, m.ByInit) {
-		if _, ok := values[s.Name]; !ok {
-			order = append(order, s.Name)
+		name := s.Name
+		if simkernel.HasSysctl("kernel." + name) {
+			name = "kernel." + name
 		}
-		values[s.Name] = s.Value
+		if _, ok := values[name]; !ok {
+			order = append(order, name)
+		}
+		values[name] = s.Value
 	}
 	var words []string
 	for _, name := range order {

@@ -245,14 +245,15 @@ func TestTheRunningMachine(t *testing.T) {
 	wants(t, status, exitOK, out+err,
 		"kernel   linux-6.1-x86_64, the model's nearest to this machine's 6.1.0-56-amd64 x86_64\n",
 		"machine  4 CPUs, watchdog i6300esb 30s, crash kernel, pstore\n",
-		"set      crash_kexec_post_notifiers=Y kernel.panic=7 kernel.panic_on_oops=1 loglevel=4\n",
+		"set      kernel.panic=7 crash_kexec_post_notifiers=Y kernel.panic_on_oops=1 loglevel=4\n",
 		"note     pstore keeps the log by efi_pstore: the model takes ramoops for it\n",
 		"note     watchdog0 is a iTCO_wdt: the model takes i6300esb for it\n",
 		"note     watchdog1 (Software Watchdog) is not active: nobody feeds it, and it rescues nobody\n",
 		"captured: the crash kernel starts at once")
 	// What is asked for comes over what there is.
 	status, out, err = panicctl(t, "explain", "-root", dir, "-set", "panic=3", "-policy", "comeback", "init-death")
-	wants(t, status, exitOK, out+err, "kernel.panic=10", "panic=3")
+	wants(t, status, exitOK, out+err, "kernel.panic=3", "kernel.hung_task_panic=1", "crash_kexec_post_notifiers=N",
+		"note     kernel.panic = 10: the kernel command line has panic=7: it stays 7\n")
 	// Before there is a PID 1 only the boot line counts.
 	status, out, err = panicctl(t, "explain", "-root", dir, "no-root")
 	wants(t, status, exitOK, out+err, "the next kernel starts 7s after the failure")

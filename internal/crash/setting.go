@@ -138,35 +138,50 @@ func Settings() []string {
 // Defaults are the values that a kernel's settings have if nobody sets them, by their names. Those that
 // it does not have are not there.
 func Defaults(name string) (map[string]string, error) {
-	p, err := prepare(Spec{Kernel: name})
+	values, _, err := Settle(Spec{Kernel: name}, func(kernel.Kernel) {})
+	return values, err
+}
+
+// Settle boots a machine, and lets a PID 1 change its settings. It returns their values before and after,
+// by their names.
+func Settle(spec Spec, init func(k kernel.Kernel)) (before, after map[string]string, err error) {
+	p, err := prepare(spec)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	k, err := kernelNamed(p.cfg.Kernel)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	values := make(map[string]string)
 	simkernel.New(p.cfg).Boot(func(seam kernel.Kernel) int {
-		for _, s := range Settings() {
-			if k.is < came[s] || only[s] != "" && k.arch != only[s] {
-				continue
-			}
-			text, err := seam.Proc("sys/" + strings.ReplaceAll(s, ".", "/"))
-			if !simkernel.HasSysctl(s) {
-				module, parameter, found := strings.Cut(s, ".")
-				if !found {
-					module, parameter = "kernel", s
-				}
-				text, err = seam.ReadFile("/sys/module/" + module + "/parameters/" + parameter)
-			}
-			if err == nil {
-				values[s] = strings.TrimSpace(string(text))
-			}
-		}
+		before = settingsOf(k, seam)
+		init(seam)
+		after = settingsOf(k, seam)
 		return 0
 	})
-	return values, nil
+	return before, after, nil
+}
+
+// settingsOf reads all settings of a kernel.
+func settingsOf(k *profile, seam kernel.Files) map[string]string {
+	values := make(map[string]string)
+	for _, s := range Settings() {
+		if k.is < came[s] || only[s] != "" && k.arch != only[s] {
+			continue
+		}
+		text, err := seam.Proc("sys/" + strings.ReplaceAll(s, ".", "/"))
+		if !simkernel.HasSysctl(s) {
+			module, parameter, found := strings.Cut(s, ".")
+			if !found {
+				module, parameter = "kernel", s
+			}
+			text, err = seam.Sys("module/" + module + "/parameters/" + parameter)
+		}
+		if err == nil {
+			values[s] = strings.TrimSpace(string(text))
+		}
+	}
+	return values
 }
 
 // word adds words to the kernel's command line.
