@@ -50,7 +50,7 @@ func TestDetectors(t *testing.T) {
 		{
 			name: "hard lockup", cfg: Config{Reboot: two, Cmdline: "sysctl.kernel.nmi_watchdog=1"},
 			do:   []Action{Fail{CPU: 1, How: StuckCPU{IRQsOff: true}}},
-			says: "watchdog: Watchdog detected hard LOCKUP on cpu 1",
+			says: "NMI watchdog: Watchdog detected hard LOCKUP on cpu 1",
 			knob: "sysctl.kernel.hardlockup_panic=1", why: "Hard LOCKUP", last: 22 * time.Second,
 		},
 		{

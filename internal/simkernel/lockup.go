@@ -11,8 +11,13 @@ import (
 // kernel/softlockup.c).
 type lockupProfile struct {
 	// soft is what is said of a CPU that schedules nobody: its number, the seconds, who is
-	// there. Without it there is no detector.
-	soft string
+	// there. Without it there is no detector. level is that of the line.
+	soft  string
+	level kernel.Level
+	// every is the time after which 2.6 says so, whatever is set, and looks at each tick. With
+	// inUnits it counts in softUnit.
+	every   time.Duration
+	inUnits bool
 	// repeats says that it is said again as long as it lasts.
 	repeats bool
 	// softPanics and hardPanics say that there are knobs for it.
@@ -22,15 +27,25 @@ type lockupProfile struct {
 }
 
 var (
-	lockup26 = lockupProfile{soft: "BUG: soft lockup - CPU#%d stuck for %ds! [%s:%d]"}
-	lockup3  = lockupProfile{
+	lockup2617 = lockupProfile{
+		soft: "BUG: soft lockup detected on CPU#%[1]d!", level: kernel.Error, every: 10 * time.Second,
+	}
+	lockup2624 = lockupProfile{
+		soft: "BUG: soft lockup - CPU#%d stuck for %ds! [%s:%d]", level: kernel.Error,
+		every: 10 * time.Second, inUnits: true,
+	}
+	lockup3 = lockupProfile{
 		soft: "BUG: soft lockup - CPU#%d stuck for %ds! [%s:%d]", softPanics: true,
 	}
 	lockup4 = lockupProfile{
 		soft: "watchdog: BUG: soft lockup - CPU#%d stuck for %ds! [%s:%d]", softPanics: true,
-		hard: "watchdog: Watchdog detected hard LOCKUP on cpu %d",
+		hard: "NMI watchdog: Watchdog detected hard LOCKUP on cpu %d",
 	}
 	lockup6 = lockupProfile{
+		soft: "watchdog: BUG: soft lockup - CPU#%d stuck for %ds! [%s:%d]", softPanics: true,
+		hard: "NMI watchdog: Watchdog detected hard LOCKUP on cpu %d", repeats: true,
+	}
+	lockup612 = lockupProfile{
 		soft: "watchdog: BUG: soft lockup - CPU#%d stuck for %ds! [%s:%d]", softPanics: true,
 		hard: "watchdog: Watchdog detected hard LOCKUP on cpu %d", repeats: true,
 	}
@@ -68,6 +83,26 @@ const softUnit = 1 << 30 * time.Nanosecond
 
 // watchCPU lets the detectors look at a CPU that is stuck.
 func (m *Machine) watchCPU(c *cpu, lateTick bool) {
+	if l := &m.kernel.lockup; l.every > 0 && !c.irqsOff {
+		// A thread of the CPU was there at the last full second.
+		d := &softDetector{cpu: c}
+		at := m.now.Truncate(time.Second) + l.every + jiffy
+		if l.inUnits {
+			d.touched = m.now.Truncate(time.Second) / softUnit
+			d.reported = d.touched
+			at = (d.touched+l.every/time.Second+1)*softUnit + jiffy
+		}
+		m.interruptAt(at, c.id, d)
+	}
+	m.watchCPUByKnobs(c)
+	m.watchRCU(c, lateTick)
+}
+
+// watchCPUByKnobs is what watches from 2.6.36 on.
+func (m *Machine) watchCPUByKnobs(c *cpu) {
+	if m.kernel.lockup.every > 0 {
+		return
+	}
 	thresh := time.Duration(m.knobNumber("kernel/watchdog_thresh")) * time.Second
 	if thresh > 0 && m.isSet("kernel/watchdog") {
 		l := &m.kernel.lockup
@@ -84,7 +119,6 @@ func (m *Machine) watchCPU(c *cpu, lateTick bool) {
 			m.raise(next, &hardDetector{cpu: c})
 		}
 	}
-	m.watchRCU(c, lateTick)
 }
 
 // softDetector is the timer of a CPU that looks for soft lockups (watchdog_timer_fn).
@@ -99,7 +133,9 @@ func (d *softDetector) act(m *Machine) {
 	if d.cpu.stuck == nil {
 		return
 	}
-	m.interruptAt(m.now+d.period, d.cpu.id, d)
+	if d.period > 0 {
+		m.interruptAt(m.now+d.period, d.cpu.id, d)
+	}
 	now := m.now / softUnit
 	if now <= d.reported+d.thresh/time.Second || d.said && !m.kernel.lockup.repeats {
 		return
@@ -107,10 +143,15 @@ func (d *softDetector) act(m *Machine) {
 	d.reported, d.said = now, true
 	x := &context{cpu: d.cpu, who: d.cpu.stuck, in: InHardIRQ}
 	defer m.in("watchdog_timer_fn")()
-	m.printk(emergency, fmt.Sprintf(m.kernel.lockup.soft, d.cpu.id, int(now-d.touched),
+	m.printk(m.kernel.lockup.level, fmt.Sprintf(m.kernel.lockup.soft, d.cpu.id, int(now-d.touched),
 		x.who.comm, x.who.pid))
-	m.printModules()
+	if m.kernel.lockup.every == 0 {
+		m.printModules()
+	}
 	m.showRegs(&context{cpu: d.cpu, who: d.cpu.stuck})
+	if m.kernel.lockup.every > 0 {
+		return
+	}
 	if m.isSet("kernel/softlockup_all_cpu_backtrace") {
 		m.allCPUBacktrace(x)
 	}

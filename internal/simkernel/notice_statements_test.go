@@ -100,9 +100,17 @@ var noticeStatements = []statement{
 		onEach(t, []string{"linux-2.6.24-i386"}, Config{
 			Reboot: twoCPUs, Cmdline: "softlockup_panic=1", Until: time.Minute,
 		}, func(t *testing.T, f failed) {
-			f.wantLines(t, "BUG: soft lockup - CPU#1 stuck for 22s! [loop:7]")
+			f.wantLines(t, "BUG: soft lockup - CPU#1 stuck for 11s! [loop:7]")
 			f.wantAlive(t)
 		}, loops)
+		onEach(t, []string{"linux-2.6.17-i386"}, Config{Reboot: twoCPUs, Until: 5 * time.Minute},
+			func(t *testing.T, f failed) {
+				const says = "BUG: soft lockup detected on CPU#1!"
+				f.wantLines(t, says)
+				if at := f.told(says); len(at) != 1 || at[0] < 11*time.Second || at[0] > 12*time.Second {
+					t.Errorf("told at %v", at)
+				}
+			}, loops)
 	}},
 	{"3.43 off", func(t *testing.T) {
 		for _, words := range []string{
@@ -113,13 +121,18 @@ var noticeStatements = []statement{
 		}
 	}},
 	{"3.44 a hard lockup", func(t *testing.T) {
-		const says = "watchdog: Watchdog detected hard LOCKUP on cpu 1"
+		says := func(f failed) string {
+			if f.kernel.name == "linux-6.12-x86_64" {
+				return "watchdog: Watchdog detected hard LOCKUP on cpu 1"
+			}
+			return "NMI watchdog: Watchdog detected hard LOCKUP on cpu 1"
+		}
 		cfg := Config{Reboot: twoCPUs, Until: time.Minute}
-		onEach(t, pcs[:4], cfg, func(t *testing.T, f failed) { f.wantNothing(t, says) }, locked)
+		onEach(t, pcs[:4], cfg, func(t *testing.T, f failed) { f.wantNothing(t, says(f)) }, locked)
 		cfg.Cmdline = "nmi_watchdog=1"
 		onEach(t, pcs[:4], cfg, func(t *testing.T, f failed) {
 			f.wantAlive(t)
-			if at := f.told(says); len(at) != 1 || at[0] < 11*time.Second || at[0] > 21*time.Second {
+			if at := f.told(says(f)); len(at) != 1 || at[0] < 11*time.Second || at[0] > 21*time.Second {
 				t.Errorf("told at %v", at)
 			}
 		}, locked)

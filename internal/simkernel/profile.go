@@ -211,7 +211,7 @@ func linux26(name string) profile {
 		starting: "Starting new kernel",
 		kexecs:   starts26,
 		panic:    panic26, stop: stop26, dump: dump26, taints: 8,
-		lockup: lockup26, oom: oom2617, sysrq: sysrq2617,
+		lockup: lockup2617, oom: oom2617, sysrq: sysrq2617,
 		die: die2617, warn: warn2617, initDeath: initDeath2617, noInit: noInit26,
 		oneSwapper: true, doubleFault: doubleFaultSpins, nmi: nmi2617,
 	}
@@ -222,7 +222,7 @@ func linux2624(name string) profile {
 	p := linux26(name)
 	p.die, p.warn, p.initDeath, p.noInit = die2624, warn2624, initDeath2624, noInit2624
 	p.endTrace, p.nmi, p.sysrq = endTraceSame, nmi2624, sysrq2624
-	p.oom = oom2624
+	p.oom, p.lockup = oom2624, lockup2624
 	return p
 }
 
@@ -314,7 +314,7 @@ func linux6(name string, a arch) profile {
 func linux612(name string, a arch) profile {
 	p := linux6(name, a)
 	p.fallback, p.hung, p.panic, p.oom = true, hung612, panic612, oom612
-	p.stopsAtPowerOff, p.rcu = true, rcu612
+	p.stopsAtPowerOff, p.rcu, p.lockup = true, rcu612, lockup612
 	p.sysrq, p.noInit = sysrq612, noInit612
 	p.kexecs = p.kexecs.of(6, 12)
 	p.kexecs.exact = true
