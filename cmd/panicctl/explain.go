@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/rebound-init/rebound/internal/crash"
 	"github.com/rebound-init/rebound/internal/crash/matrix"
+	"github.com/rebound-init/rebound/internal/nearest"
 )
 
 const explainDoes = `Tell step by step what the kernel does from a failure to the end, how long each step takes, and
@@ -27,6 +30,9 @@ func (t *tool) explain(args []string) int {
 	case len(words) != 1:
 		return t.wrong("explain: expected the name of one failure: `panicctl matrix` names all")
 	}
+	if status := t.knows("explain", words[0]); status != exitOK {
+		return status
+	}
 	m, err := o.machine()
 	if err != nil {
 		return t.noMachine("explain", err)
@@ -45,6 +51,22 @@ func (t *tool) explain(args []string) int {
 	fmt.Fprintln(t.out)
 	t.printEnd(row)
 	return exitOK
+}
+
+// knows says so if a name is no failure's.
+func (t *tool) knows(command, failure string) int {
+	var names []string
+	for _, f := range crash.Failures() {
+		names = append(names, f.Name)
+	}
+	if slices.Contains(names, failure) {
+		return exitOK
+	}
+	hint := "`panicctl matrix` names all"
+	if w := nearest.Word(failure, names); w != "" {
+		hint = fmt.Sprintf("did you mean %q?", w)
+	}
+	return t.wrong("%s: unknown failure %q: %s", command, failure, hint)
 }
 
 // printSteps prints what happens when, and how long each step takes without those within it.

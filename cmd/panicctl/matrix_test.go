@@ -173,6 +173,7 @@ func TestMatrixSaysWhatIsWrong(t *testing.T) {
 		`panicctl: matrix: unknown family "dog": expected one of panic, oops, `:                               "matrix -family dog",
 		"panicctl: explain: expected the name of one failure: `panicctl matrix` names all":                    "explain",
 		`panicctl: explain: unknown failure "painc": did you mean "panic"?`:                                   "explain -kernel linux-6.1-x86_64 painc",
+		"panicctl: explain: unknown failure \"xyzzy\": `panicctl matrix` names all":                           "explain xyzzy",
 		`panicctl: explain: linux-6.1-x86_64 has no failure "serror": only arm64 has it`:                      "explain -kernel linux-6.1-x86_64 serror",
 		`panicctl: explain: timeout 1h0m0s of i6300esb: expected 1 to 2046 seconds`:                           "explain -kernel linux-6.1-x86_64 -watchdog i6300esb,1h oops",
 		`panicctl: matrix: 65 CPUs: expected a number from 1 to 64`:                                           "matrix -kernel linux-6.1-x86_64 -cpus 65",

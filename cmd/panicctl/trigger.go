@@ -122,6 +122,9 @@ func (t *tool) trigger(args []string) int {
 	case len(words) != 1 || list:
 		return t.wrong("trigger: expected the name of one failure: `panicctl trigger --list` names all")
 	}
+	if status := t.knows("trigger", words[0]); status != exitOK {
+		return status
+	}
 	o := machineFlags{root: root}
 	m, err := o.machine()
 	if err != nil {
