@@ -73,6 +73,7 @@ func (t *tool) check(args []string) int {
 			after = after.With(p.plan()).Feeding(p.Settings.Watchdog)
 		}
 		found = append(found, watchdogsOf(sight, p)...)
+		found = append(found, afterwards(after, p)...)
 		found = append(found, contradictions(after, p)...)
 	}
 	slices.SortStableFunc(found, func(a, b finding) int { return cmp.Compare(b.Severity, a.Severity) })

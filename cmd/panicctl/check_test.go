@@ -58,6 +58,13 @@ func TestCheckOfAFileIsAboutWhatWouldBe(t *testing.T) {
 			"no-such-watchdog pretimeout-too-long watchdog-cuts-dump", "reboot-by-no-watchdog",
 		},
 		{"watchdog.device = /dev/watchdog0\nwatchdog.timeout = 3m\n", exitAmiss, "watchdog-fed-for-ever", "watchdog-cuts-dump"},
+		{"panic.after_oops = stop-feeding-watchdog\n", exitAmiss, "stops-feeding-none panics-before", "panics-and-hangs"},
+		{
+			"panic.after_oops = stop-feeding-watchdog\nwatchdog.device = /dev/watchdog0\npanic.on_oops = no\n", exitAmiss,
+			"hung-task-after-oops", "stops-feeding-none",
+		},
+		{"panic.after_lockup = reboot\nlockup.threshold = off\n", exitAmiss, "nobody-looks", "panics-before"},
+		{"panic.after_hung_task = panic\npanic.timeout = never\n", exitAmiss, "panics-before", "panics-and-hangs"},
 		{"panic.warn_limit = 3\n", exitAmiss, "warn-limit-reached", ""},
 	} {
 		status, found := checked(t, "--root", root, file(t, c.policy))
@@ -189,6 +196,21 @@ func TestCheckNoticesUnfedWatchdogs(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s, %s s:\ngot  %q\nwant %q", c.state, c.timeout, got, c.want)
+		}
+	}
+}
+
+// TestCheckOfAPanicByInit: one that nothing would end.
+func TestCheckOfAPanicByInit(t *testing.T) {
+	root := tree(t, "pc")
+	put(t, root, "sys/kernel/kexec_crash_loaded", "0\n")
+	name := file(t, "panic.timeout = never\n\npanic.after_warn = panic\n")
+	for state, want := range map[string]bool{"active": false, "inactive": true} {
+		put(t, root, "sys/class/watchdog/watchdog0/state", state+"\n")
+		_, found := checked(t, "--root", root, name)
+		i := slices.IndexFunc(found, func(f said) bool { return f.Rule == "panics-and-hangs" })
+		if (i >= 0) != want || i >= 0 && found[i].Place != name+":3" {
+			t.Errorf("%s: got %+v", state, found)
 		}
 	}
 }
