@@ -36,6 +36,9 @@ type terminal struct {
 	text  []byte
 	marks []mark
 	line  int // where in text the last line begins that has not ended
+	// open is what a program has written of a line that the kernel has interrupted: the end of
+	// that line is the kernel's.
+	open string
 }
 
 // mark says when the bytes from an offset on came.
@@ -98,17 +101,21 @@ func (p *Play) Hear(tty string, b []byte, at time.Time) {
 		line := t.text[t.line:]
 		end := bytes.IndexByte(line, '\n')
 		if end < 0 {
-			p.appeared(string(line), at)
+			own, _, _ := p.parted(string(line))
+			p.appeared(t.open+own, at)
 			return
 		}
-		p.appeared(string(line[:end]), at)
+		own, _, isKernel := p.parted(string(line[:end]))
+		p.appeared(t.open+own, at)
+		if t.open += own; !isKernel {
+			t.open = ""
+		}
 		t.line += end + 1
 	}
 }
 
 // appeared makes the events due that wait for a line.
 func (p *Play) appeared(line string, at time.Time) {
-	line, _, _ = p.parted(line)
 	bare := strings.TrimRight(line, " \t")
 	for i, e := range p.s.Events {
 		if p.due[i] == unknown && (e.When == line || e.When == bare) {
@@ -223,7 +230,7 @@ func (p *Play) lines(tty string) (own, kernel []scenario.Line) {
 	if t == nil {
 		return own, nil
 	}
-	off := 0
+	off, open := 0, false
 	for line := range strings.Lines(string(t.text)) {
 		at := t.since(off).Sub(p.began)
 		off += len(line)
@@ -231,9 +238,13 @@ func (p *Play) lines(tty string) (own, kernel []scenario.Line) {
 		if isKernel {
 			kernel = append(kernel, scenario.Line{At: at, Text: its})
 		}
-		if !isKernel || mine != "" {
+		switch {
+		case open:
+			own[len(own)-1].Text += mine
+		case !isKernel || mine != "":
 			own = append(own, scenario.Line{At: at, Text: mine})
 		}
+		open = isKernel && (open || mine != "")
 	}
 	return own, kernel
 }

@@ -20,14 +20,16 @@ func parsed(t *testing.T, text string) *scenario.Scenario {
 	return s
 }
 
-// TestLines: what is heard in pieces becomes lines, without those of the kernel.
+// TestLines: what is heard in pieces becomes lines, without those of the kernel. One that the kernel
+// has interrupted goes on behind what it says.
 func TestLines(t *testing.T) {
 	s := parsed(t, "# Lines.\nterminal tty1\nlasts 1s\nwant end alive\n")
 	p := New(s, regexp.MustCompile(`\[ *\d+\.\d{6}\] .*`))
 	began := time.Now()
 	p.Start(began)
 	for i, piece := range []string{
-		"on", "e\r\n", "[    1.234567] kernel\r\n", "two[    1.234567] more\r\nthr", "ee",
+		"on", "e\r\n", "[    1.234567] kernel\r\n", "tw[    1.234567] more\r\n[    2.000000] still\r\no",
+		"\r\nthree[    3.000000] end\r\n", "\r\nfo", "ur",
 	} {
 		p.Hear("", []byte(piece), began.Add(time.Duration(i)*time.Second))
 	}
@@ -35,16 +37,47 @@ func TestLines(t *testing.T) {
 	line := func(at time.Duration, text string) scenario.Line {
 		return scenario.Line{At: at * time.Second, Text: text}
 	}
-	want := []scenario.Line{line(0, "one"), line(3, "two"), line(3, "three")}
+	want := []scenario.Line{line(0, "one"), line(3, "two"), line(4, "three"), line(5, "four")}
 	if got := tr.Terminals[""]; !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	want = []scenario.Line{line(2, "[    1.234567] kernel"), line(3, "[    1.234567] more")}
+	want = []scenario.Line{
+		line(2, "[    1.234567] kernel"), line(3, "[    1.234567] more"), line(3, "[    2.000000] still"),
+		line(4, "[    3.000000] end"),
+	}
 	if !slices.Equal(tr.Log, want) {
 		t.Errorf("log: got  %v\nwant %v", tr.Log, want)
 	}
 	if lines, ok := tr.Terminals["tty1"]; !ok || len(lines) != 0 {
 		t.Errorf("tty1: got %v, %v, want nothing on it", lines, ok)
+	}
+}
+
+// TestInterruptedLine: what waits for a line happens, though the kernel has interrupted it.
+func TestInterruptedLine(t *testing.T) {
+	for _, pieces := range [][]string{
+		{"the system goes down\r\n"},
+		{"the sys[    1.234567] kernel\r\n[    2.000000] more\r\ntem goes down\r\n"},
+		{"the sys", "[    1.234567] ker", "nel\r\ntem goes", " down"},
+		{"the system goes down[    1.234567] kernel\r\n", "\r\n"},
+	} {
+		s := parsed(t, "# Interrupted.\nwhen \"the system goes down\" remove /file\nlasts 10s\nwant end alive\n")
+		p := New(s, regexp.MustCompile(`\[ *\d+\.\d{6}\] .*`))
+		p.Start(time.Now())
+		for _, piece := range pieces {
+			p.Hear("", []byte(piece), time.Now())
+		}
+		if i, _, _ := p.next(); i != 0 {
+			t.Errorf("%q: nothing happens", pieces)
+		}
+		// The end of the kernel's line is none of this one.
+		p.Hear("", []byte("next\r\n"), time.Now())
+		if last := pieces[len(pieces)-1]; last[len(last)-1] == '\n' {
+			tr := p.Transcript("test", Clock{}, scenario.End{})
+			if got := len(tr.Terminals[""]); got != 2 {
+				t.Errorf("%q: got %v, want two lines", pieces, tr.Terminals[""])
+			}
+		}
 	}
 }
 
