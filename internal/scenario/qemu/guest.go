@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,8 +56,13 @@ type guest struct {
 func (g *guest) describe() qemu.Machine {
 	// Room for hundreds of actors, each with a runtime of a megabyte and more.
 	const memory = 1024
+	var options []string
+	if hasHardware(g.s) {
+		options = []string{"-device", hardware}
+	}
 	// The last words are for the first program.
 	return qemu.Machine{
+		Kernel: qemu.Kernel(tree(g.s, g.arch)), Options: options,
 		Arch: g.arch, Accel: accel(), Memory: memory, Serial: firstTerminal + len(g.s.Machine.Terminals),
 		CPUs: g.s.Machine.CPUs, KernelPanic: g.s.FailsKernel(),
 		Limit: bootTime + g.s.Lasts + clock().Slack,
@@ -219,7 +225,7 @@ func (g *guest) how() scenario.End {
 	switch {
 	case end.Then != 0:
 		end.How = []scenario.How{scenario.Died}
-	case g.end.Reason == resetByQEMU:
+	case g.end.Reason == resetByQEMU || g.bitten():
 		end.How, end.Then = []scenario.How{scenario.Died}, scenario.ThenWatchdog
 	case g.halted:
 		end.How = []scenario.How{scenario.Halt}
@@ -244,10 +250,15 @@ func (g *guest) then() scenario.Then {
 	default:
 		return scenario.ThenHung
 	}
-	if g.end.Reason == resetByQEMU {
+	if g.end.Reason == resetByQEMU || g.bitten() {
 		return scenario.ThenWatchdog
 	}
 	return scenario.ThenRestart
+}
+
+// bitten reports whether QEMU's watchdog has reset the machine.
+func (g *guest) bitten() bool {
+	return slices.ContainsFunc(g.vm.Monitor.Events(), func(e qemu.Event) bool { return e.Name == "WATCHDOG" })
 }
 
 // panicked reports whether the kernel has said that it panics.

@@ -91,7 +91,7 @@ func (g *guest) writeImage(name string, programs live.Programs) error {
 	}
 	for _, d := range drivers(g.s) {
 		entries = append(entries, image.Entry{
-			Path: d.Path, Kind: image.File, Perm: 0o600, Source: driverFile(g.arch, d.Path),
+			Path: d.Path, Kind: image.File, Perm: 0o600, Source: driverFile(g.s, g.arch, d.Path[1:]),
 		})
 	}
 	if c := g.s.Machine.Console; c == scenario.ConsoleTTY {

@@ -71,15 +71,8 @@ func (w World) Play(
 	if err := g.describe().Check(); err != nil {
 		return nil, w.missing(err)
 	}
-	for _, d := range drivers(s) {
-		if driverFile(g.arch, d.Path) == "" {
-			return nil, &scenario.Unplayable{
-				World: w.Name(), Why: "needs the kernel's module " + d.Path[1:] + ": make deps", Missing: true,
-			}
-		}
-	}
 	if needsModule(s, g.arch) {
-		module, err := crashmodule.Target{Arch: g.arch, Tree: g.arch}.Build(ctx)
+		module, err := crashmodule.Target{Arch: g.arch, Tree: tree(s, g.arch)}.Build(ctx)
 		if err != nil {
 			return nil, w.missing(err)
 		}
@@ -141,7 +134,7 @@ func (w World) reason(s *scenario.Scenario) string {
 	case len(s.WantedFiles()) > 0:
 		return "its files are gone when it has gone down"
 	}
-	if why := strangeWatchdog(m.Watchdogs); why != "" {
+	if why := strangeWatchdog(s, w.arch()); why != "" {
 		return why
 	}
 	restarts := false

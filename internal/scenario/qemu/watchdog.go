@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rebound-init/rebound/internal/actor/stage"
@@ -12,39 +13,64 @@ import (
 // softdogFires is what the kernel says when softdog resets the machine (drivers/watchdog/softdog.c).
 const softdogFires = "softdog: Initiating system reboot"
 
-// strangeWatchdog says which of a scenario's watchdogs a virtual machine does not have, or "". The
-// kernels that are here are those for clouds: of the devices that QEMU has, they know none.
-func strangeWatchdog(all []scenario.Watchdog) string {
+// hardware is the watchdog that QEMU has as a device, by the name that QEMU and the kernel give it.
+const hardware = "i6300esb"
+
+// strangeWatchdog says which of a scenario's watchdogs a virtual machine does not have, or "".
+func strangeWatchdog(s *scenario.Scenario, arch string) string {
+	all := s.Machine.Watchdogs
 	for _, w := range all {
 		switch {
-		case w.Driver != "softdog":
-			return "its kernel has no driver for the watchdog " + w.Driver
+		case w.Driver != "softdog" && w.Driver != hardware:
+			return "it has no watchdog " + w.Driver
 		case w.Running:
-			return "softdog is a timer of the kernel's, which no firmware starts"
+			return "no firmware starts its watchdogs"
 		}
 	}
-	if len(all) > 1 {
-		return "there is one softdog"
+	switch {
+	case len(all) > 1:
+		return "it has one watchdog at a time"
+	case len(all) == 0:
+		return ""
+	case driverFile(s, arch, all[0].Driver) == "":
+		// The kernels for clouds, which `make deps` fetches, have no driver of QEMU's device.
+		return "its kernel has no driver " + all[0].Driver + ": `make agree-kernels` fetches one that has"
 	}
 	return ""
 }
 
-// drivers are the modules that the stage loads, in this order.
+// hasHardware reports whether a machine has the watchdog that is a device.
+func hasHardware(s *scenario.Scenario) bool {
+	return slices.ContainsFunc(s.Machine.Watchdogs, func(w scenario.Watchdog) bool {
+		return w.Driver == hardware
+	})
+}
+
+// tree is the kernel that a scenario needs, by its name among those that are fetched.
+func tree(s *scenario.Scenario, arch string) string {
+	if hasHardware(s) {
+		return arch + "-generic"
+	}
+	return arch
+}
+
+// drivers are the modules that the stage loads, in this order, and where they are to lie.
 func drivers(s *scenario.Scenario) []stage.Driver {
 	if len(s.Machine.Watchdogs) == 0 {
 		return nil
 	}
+	w := s.Machine.Watchdogs[0]
 	params := ""
-	if s.Machine.Watchdogs[0].NoWayOut {
+	if w.NoWayOut {
 		params = "nowayout=1"
 	}
-	return []stage.Driver{{Path: "/watchdog.ko"}, {Path: "/softdog.ko", Params: params}}
+	return []stage.Driver{{Path: "/watchdog.ko"}, {Path: "/" + w.Driver + ".ko", Params: params}}
 }
 
-// driverFile is the file of a module that the stage loads from a path, or "" if it is not there.
-func driverFile(arch, path string) string {
-	all, _ := filepath.Glob(filepath.Join(qemu.BuildDir(), "kernels", arch, "lib/modules/*/kernel/drivers/watchdog",
-		strings.TrimPrefix(path, "/")))
+// driverFile is the file of a module that a scenario needs, or "" if it is not there.
+func driverFile(s *scenario.Scenario, arch, name string) string {
+	all, _ := filepath.Glob(filepath.Join(qemu.BuildDir(), "kernels", tree(s, arch),
+		"lib/modules/*/kernel/drivers/watchdog", strings.TrimSuffix(name, ".ko")+".ko"))
 	if len(all) == 0 {
 		return ""
 	}
