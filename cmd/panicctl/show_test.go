@@ -236,3 +236,23 @@ func TestTableFitsATerminal(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// FuzzSysctls: whatever stands in a file, what is taken of it has a name and a line of the file.
+func FuzzSysctls(f *testing.F) {
+	for _, text := range []string{
+		"kernel.panic = 10\n", "-kernel/panic=10", "# x\n; y\n\nno value\n = 1\n", "a=b=c\r\n", "net.*.x = 1",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		found := make(map[string]sysctlLine)
+		readSysctls(found, "f", text)
+		lines := strings.Count(text, "\n") + 1
+		for name, l := range found {
+			if l.line < 1 || l.line > lines || l.file != "f" || strings.ContainsAny(name, "/\n=") ||
+				strings.ContainsAny(l.value, "\n") {
+				t.Errorf("%q: got %q, %+v", text, name, l)
+			}
+		}
+	})
+}

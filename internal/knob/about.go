@@ -397,8 +397,8 @@ func abouts() map[string]About {
 			Default: "Y", Since: "4.12", Needs: "CONFIG_WATCHDOG_CORE",
 		},
 		"watchdog.open_timeout": {
-			Meaning: "How long it does. 0 is for ever: a machine that hangs before PID 1 opens the " +
-				"watchdog hangs for ever.",
+			Meaning: "How long the kernel feeds a watchdog that nobody opens. 0 is for ever: a machine that " +
+				"hangs before PID 1 opens the watchdog hangs for ever.",
 			Default: "0", Since: "5.3", Needs: "CONFIG_WATCHDOG_CORE, and handle_boot_enabled",
 		},
 		"watchdog.stop_on_reboot": {
