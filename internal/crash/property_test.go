@@ -39,7 +39,7 @@ func TestRandomFailures(t *testing.T) {
 		if why := implausible(r); why != "" {
 			t.Fatalf("seed %d: %+v: %s:\n%+v", seed, spec, why, r)
 		}
-		const again = 8
+		const again = 2
 		if seed%again != 0 {
 			continue
 		}
