@@ -48,10 +48,12 @@ var kindNames = [...]string{
 // The letters are o, w, b, l, h and r. A b that an oops follows, whose own first line says less, is a B;
 // an i is a line that only introduces one. The first sign that a line has counts.
 const signs = "" +
-	// kernel/watchdog.c; the prefix came with 4.13, and from 3.6 on it was the longer one.
+	// kernel/watchdog.c; the prefix came with 4.13, and from 3.6 on it was the longer one. The last
+	// is that of kernel/softlockup.c in 2.6.
 	"lwatchdog: BUG: soft lockup - CPU#\n" +
 	"lNMI watchdog: BUG: soft lockup - CPU#\n" +
 	"lBUG: soft lockup - CPU#\n" +
+	"lBUG: soft lockup detected on CPU#\n" +
 	// kernel/watchdog_hld.c, before 4.10 in kernel/watchdog.c. 7.x has the CPU in front, too.
 	"lwatchdog: |detected hard LOCKUP on cpu \n" +
 	"lNMI watchdog: Watchdog detected hard LOCKUP on cpu \n" +

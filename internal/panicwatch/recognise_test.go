@@ -52,7 +52,8 @@ var reports = []struct {
 	kind panicwatch.Kind
 	line *regexp.Regexp
 }{
-	{panicwatch.Lockup, regexp.MustCompile(`soft lockup - CPU#\d+ stuck for \d+s!|hard LOCKUP on cpu \d+$`)},
+	{panicwatch.Lockup, regexp.MustCompile(`soft lockup - CPU#\d+ stuck for \d+s!|` +
+		`soft lockup detected on CPU#\d+!|hard LOCKUP on cpu \d+$`)},
 	{panicwatch.RCUStall, regexp.MustCompile(`INFO: rcu_\S+ (self-detected stall|detected stalls) on CPU`)},
 }
 
