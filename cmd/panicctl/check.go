@@ -34,17 +34,25 @@ type finding struct {
 func (t *tool) check(args []string) int {
 	fs := t.flags("check", "[FILE]", checkDoes)
 	var (
-		m      running
-		asJSON bool
+		m            running
+		asJSON, list bool
 	)
 	fs.StringVar(&m.root, "root", "/", rootDoes)
 	fs.BoolVar(&asJSON, "json", false, "print JSON: an array with an object for each finding")
+	fs.BoolVar(&list, "list", false, "list the rules that a machine is held against, each with its reason")
 	words, status, done := t.parse(fs, args)
 	switch {
 	case done:
 		return status
 	case len(words) > 1:
 		return t.wrong("check: expected one file, and %q is too much", words[1])
+	case list && len(words) > 0:
+		return t.wrong("check: -list checks nothing, and %q is too much", words[0])
+	case list && asJSON:
+		return t.printJSON(advice.Rules())
+	case list:
+		t.listRules()
+		return exitOK
 	}
 	file := ""
 	if len(words) == 1 {
@@ -93,6 +101,27 @@ func (t *tool) check(args []string) int {
 	}
 	t.showFindings(found)
 	return status
+}
+
+// listRules prints the rules.
+func (t *tool) listRules() {
+	tb := &table{}
+	for _, r := range advice.Rules() {
+		tb.add(cell{r.Name, plain}, cell{r.Severity.String(), colourOfSeverity(r.Severity)}, cell{r.Reason, plain})
+	}
+	t.print(t.out, tb, "")
+}
+
+// colourOfSeverity is the colour for it.
+func colourOfSeverity(s advice.Severity) colour {
+	switch s {
+	case advice.Mistake:
+		return bad
+	case advice.Trap:
+		return fair
+	case advice.Note:
+	}
+	return plain
 }
 
 // asPlanned is a machine as it is, with what the plan says of what is wanted.
@@ -275,15 +304,8 @@ func (t *tool) showFindings(found []finding) {
 	counts := make(map[advice.Severity]int)
 	for _, f := range found {
 		counts[f.Severity]++
-		c := plain
-		switch f.Severity {
-		case advice.Mistake:
-			c = bad
-		case advice.Trap:
-			c = fair
-		case advice.Note:
-		}
-		fmt.Fprintf(t.out, "%s: %s: %s\n", f.Place, t.paint(c, f.Severity.String()), f.What)
+		fmt.Fprintf(t.out, "%s: %s: %s\n", f.Place,
+			t.paint(colourOfSeverity(f.Severity), f.Severity.String()), f.What)
 		if f.Reason != "" {
 			fmt.Fprintf(t.out, "  reason: %s\n", f.Reason)
 		}

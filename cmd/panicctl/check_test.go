@@ -214,3 +214,15 @@ func TestCheckOfAPanicByInit(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckListsItsRules(t *testing.T) {
+	status, out, _ := panicctl(t, "check", "--list")
+	wants(t, status, exitOK, out, "\nsoftdog-only ", "  mistake  ", "  trap ", "  note ", "[Kernel 6.14, 10.3]\n")
+	if strings.ContainsAny(out, "{}") {
+		t.Errorf("got %s", out)
+	}
+	status, out, _ = panicctl(t, "check", "--list", "--json")
+	wants(t, status, exitOK, out, `"rule": "panic-wraps"`, `"severity": "trap"`)
+	status, _, text := panicctl(t, "check", "--list", "x")
+	wants(t, status, exitUsage, text, `-list checks nothing, and "x" is too much`)
+}

@@ -81,13 +81,24 @@ func Findings(m *Machine) []Finding {
 	}
 }
 
-// Names are the names of all rules.
-func Names() []string {
-	var names []string
+// Rule is a rule as a list of them shows it.
+type Rule struct {
+	Name     string   `json:"rule"`
+	Severity Severity `json:"severity"`
+	// Reason is why it is wrong, and About which settings it looks at first of all.
+	Reason string   `json:"reason"`
+	About  []string `json:"about,omitempty"`
+}
+
+// Rules are all that there are, in the order of the table.
+func Rules() []Rule {
+	var all []Rule
 	for _, r := range rules() {
-		names = append(names, r.name)
+		// What stands for a value is the setting itself, where there is no machine.
+		reason := strings.NewReplacer("{", "", "}", "").Replace(r.reason)
+		all = append(all, Rule{r.name, r.severity, reason, r.about})
 	}
-	return names
+	return all
 }
 
 // rule is a row of the table.

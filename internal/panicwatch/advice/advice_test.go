@@ -285,9 +285,9 @@ func TestRules(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range Names() {
-		if !seen[name] {
-			t.Errorf("no case for rule %q", name)
+	for _, r := range Rules() {
+		if !seen[r.Name] {
+			t.Errorf("no case for rule %q", r.Name)
 		}
 	}
 }
