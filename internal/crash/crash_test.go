@@ -469,3 +469,15 @@ func TestDetectorsAreWaitedFor(t *testing.T) {
 		}
 	}
 }
+
+// TestOOMKillsWhoWantsTooMuch: not whoever happens to be the youngest, as who feeds the watchdog.
+func TestOOMKillsWhoWantsTooMuch(t *testing.T) {
+	for _, kernel := range simkernel.Kernels() {
+		r := played(t, Spec{
+			Kernel: kernel, Failure: "oom", Watchdogs: []Watchdog{{Name: "i6300esb", Timeout: 30 * time.Second}},
+		})
+		if r.Verdict.Ending != Survived {
+			t.Errorf("%s: got %v, want that it goes on", kernel, r.Verdict.Ending)
+		}
+	}
+}

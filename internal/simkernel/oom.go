@@ -123,6 +123,10 @@ func (f OutOfMemory) fail(m *Machine, x *context) {
 		return
 	}
 	victim := m.oomVictim(x)
+	if t := x.who.task; f.Name != "" && t != nil && t.lead != m.init && !t.is(taskKthread) {
+		// Who wants more than there is has more than all others.
+		victim = t.lead
+	}
 	if victim == nil {
 		m.dumpMemory(x)
 		if o.warns != "" {

@@ -233,3 +233,41 @@ func TestBeforeInit(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestPhases: what is noticed once is not unnoticed until it is noticed again.
+func TestPhases(t *testing.T) {
+	second := func(n int) Span { return Span(time.Duration(n) * time.Second) }
+	dog := []crash.Watchdog{{Name: "i6300esb", Timeout: time.Minute}}
+	for _, c := range []struct {
+		failure string
+		machine crash.Spec
+		want    []PhaseKind
+		until   Span // the first
+	}{
+		{"soft-lockup", crash.Spec{CPUs: 2}, []PhaseKind{Unnoticed, Running}, second(21)},
+		{"hung-task", crash.Spec{}, []PhaseKind{Unnoticed, Running}, second(239)},
+		{"panic", crash.Spec{Watchdogs: dog}, []PhaseKind{Dead}, second(59)},
+		{"hard-lockup", crash.Spec{Watchdogs: dog}, []PhaseKind{Dead}, second(59)},
+		{"hard-lockup", crash.Spec{}, []PhaseKind{Dead}, Never},
+		{"panic", crash.Spec{Cmdline: "panic=5"}, []PhaseKind{Waiting}, second(5)},
+		{"double-panic", crash.Spec{CPUs: 2, Cmdline: "panic=5"}, []PhaseKind{Dying, Waiting}, second(1)},
+		{"watchdog", crash.Spec{Watchdogs: dog}, []PhaseKind{Unnoticed}, second(60)},
+		{"oops", crash.Spec{}, []PhaseKind{Running}, Never},
+	} {
+		row, err := One(Machine{Spec: c.machine}, c.failure)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []PhaseKind
+		for _, p := range row.Phases {
+			got = append(got, p.Kind)
+		}
+		near := row.Phases[0].To
+		if near != Never {
+			near = Span(time.Duration(near).Round(time.Second))
+		}
+		if !reflect.DeepEqual(got, c.want) || near != c.until {
+			t.Errorf("%s: got %v, the first until %v, want %v until %v", c.failure, got, near, c.want, c.until)
+		}
+	}
+}

@@ -66,7 +66,9 @@ func steps(spec *crash.Spec, r *crash.Report) []Step {
 func passages(r *crash.Report) []passage {
 	var all []passage
 	for _, p := range r.Passages {
-		if p.Name != "" {
+		// The detector of hung tasks looks often, and mostly finds nobody.
+		idle := p.Name == "check_hung_task" && p.Said == p.Until
+		if p.Name != "" && !idle {
 			all = append(all, passage{Passage: p})
 		}
 	}
@@ -288,7 +290,7 @@ func phases(row *Row, r *crash.Report) []Phase {
 
 // doing is what the machine does between two times: what the innermost function does that is under way.
 func doing(row *Row, r *crash.Report, all []passage, from, to Span) PhaseKind {
-	over := len(all) == 0 || Span(all[len(all)-1].From-r.At) <= from
+	noticed := len(all) > 0 && Span(all[0].From-r.At) <= from
 	for i := len(all) - 1; i >= 0; i-- {
 		if Span(all[i].From-r.At) > from || Span(all[i].To-r.At) < to {
 			continue
@@ -303,9 +305,10 @@ func doing(row *Row, r *crash.Report, all []passage, from, to Span) PhaseKind {
 		}
 	}
 	switch {
-	case !over:
+	case !noticed && len(all) > 0:
 		return Unnoticed
-	case row.Outcome == GoesOn:
+	case row.Outcome == GoesOn, strings.HasPrefix(row.Failure, "oom"):
+		// Whoever has fed a watchdog may be among those who were killed.
 		return Running
 	case row.Outcome == Hangs, row.Family != Dogs && strings.HasPrefix(row.By, "watchdog "):
 		// Whoever is left to do something does not.
