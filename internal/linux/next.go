@@ -225,8 +225,8 @@ func (k *Kernel) wait(deadline time.Duration) kernel.Event {
 			return ev
 		case p := <-k.poll.crashed:
 			panic(p)
-		case <-k.crash.asked:
-			panic("crash asked for by a signal")
+		case sig := <-k.crash.asked:
+			k.crash.happen(sig)
 		case <-k.tidy.due():
 			k.tidy.run(k)
 			continue
