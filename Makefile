@@ -28,10 +28,12 @@ VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # memory. containermaxprocs, updatemaxprocs: the runtime would keep files of the cpu cgroup open,
 # which then cannot be unmounted. This way of setting them replaces all //go:debug lines.
 # funcalign: functions on 4 bytes instead of 32 make PID 1 40 kB smaller and no slower.
+# gcflags: Go's runtime with its functions called instead of inlined makes it 70 kB smaller, and takes
+# no more CPU time to start, as far as that can be measured.
 GODEBUGS := disablethp=1,containermaxprocs=0,updatemaxprocs=0
 LDFLAGS   = -s -w -funcalign=4 -X runtime.godebugDefault=$(GODEBUGS) -X main.version=$(VERSION)
 GOBUILD   = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) GOARM=7 GOAMD64=v1 GOARM64=v8.0 GOFLAGS= \
-            go build -trimpath -buildvcs=false -ldflags='$(LDFLAGS)'
+            go build -trimpath -buildvcs=false -gcflags=runtime=-l -ldflags='$(LDFLAGS)'
 
 # Programs of this machine, by the names that the fetcher knows.
 QEMU_amd64   := program:qemu-system-x86_64
