@@ -18,6 +18,9 @@ const (
 	// quiet is how long nothing must have happened before it tidies up after itself. That
 	// costs a few hundred microseconds, which nobody is to wait for.
 	quiet = time.Second
+	// patience is how long it waits for that. With a watchdog to feed each second there may never
+	// be such a moment.
+	patience = 10 * time.Second
 	// busySpell is after how many events it does so again.
 	busySpell = 64
 	// spareThreads are kept for the runtime: a process that cannot start the thread it needs
@@ -32,7 +35,8 @@ const (
 type tidy struct {
 	timer  *time.Timer
 	stage  tidyStage
-	events int // since the last time
+	events int       // since the last time
+	wanted time.Time // since when it is to be done
 }
 
 type tidyStage uint8
@@ -54,15 +58,22 @@ func (t *tidy) arm() {
 		return
 	}
 	t.events++
-	if t.stage != tidied || t.events > busySpell {
-		t.timer.Reset(pause)
+	if t.stage == tidied && t.events <= busySpell {
+		return
 	}
+	switch now := time.Now(); {
+	case t.wanted.IsZero():
+		t.wanted = now
+	case now.Sub(t.wanted) > patience:
+		return // It is due as it stands.
+	}
+	t.timer.Reset(pause)
 }
 
 func (t *tidy) due() <-chan time.Time { return t.timer.C }
 
 func (t *tidy) run(k *Kernel) {
-	t.events = 0
+	t.events, t.wanted = 0, time.Time{}
 	if t.stage == threadsToCome {
 		k.stockThreads()
 		t.timer.Reset(quiet)
