@@ -38,12 +38,12 @@ type Host interface {
 
 // A kernel that fails may have much to say, and one that is well, too. PID 1 has other things to do.
 const (
-	// turn is how many records are read before something else has its turn: about half a
-	// millisecond of work.
-	turn = 256
+	// turn is how many records are read before something else has its turn: a millisecond of work
+	// on a slow board.
+	turn = 64
 	// pause is how long the log is left alone after each look that has found something. So at
-	// most 25,600 records a second are read, and a flood of any size costs some percent of a
-	// processor at most.
+	// most 6,400 records a second are read, and a flood of any size costs a slow board an eighth of
+	// its processor at most (TestLogFlood of test/qemu).
 	pause = 10 * time.Millisecond
 	// sayEvery is how often it is said that lines were not read.
 	sayEvery = 10 * time.Second
