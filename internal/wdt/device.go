@@ -111,8 +111,8 @@ func (w *Keeper) bootStatus(d *device) {
 	}
 }
 
-// setTimeout asks for a timeout, which feeds, too. What the driver grants counts; if it refuses, what
-// it had, and then it is fed.
+// setTimeout asks for a timeout, which feeds, too [Kernel 6.5]. What the driver grants counts; if it
+// refuses, what it had, and then it is fed.
 func (w *Keeper) setTimeout(d *device, t time.Duration) {
 	n, err := w.k.WatchdogControl(d.fd, kernel.SetTimeout, whole(t))
 	if err == nil && n > 0 {
@@ -140,7 +140,7 @@ func (w *Keeper) setPretimeout(d *device) {
 	} else if n != whole(w.set.Pretimeout) {
 		w.warn(d, "a pretimeout of "+strconv.Itoa(int(n))+"s is granted")
 	}
-	// The kernel counts from the next time that it is fed.
+	// The kernel counts from the next time that it is fed [Kernel 6.6].
 	w.feed(d)
 }
 

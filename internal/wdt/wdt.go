@@ -241,7 +241,7 @@ func (w *Keeper) feed(d *device) {
 	if d.fd == 0 {
 		return
 	}
-	// Any byte but a V. The call of ioctl(2) for it is one that not every driver has.
+	// Any byte but a V [Kernel 6.2]. The call of ioctl(2) for it is one that not every driver has.
 	if w.write(d, 0) {
 		d.fed = w.k.Now()
 	} else if d.said == kernel.ENODEV {
@@ -365,7 +365,7 @@ func (w *Keeper) StopFeeding(reason string) bool {
 func (w *Keeper) Starving() string { return w.starve }
 
 // Starve goes on with what an init that has crashed has begun by StopFeeding. What it had open was
-// closed with it, and counts.
+// closed with it, and counts [Kernel 6.3].
 func (w *Keeper) Starve(reason string) {
 	w.mode, w.starve, w.next, w.look = starving, reason, kernel.Never, kernel.Never
 }
