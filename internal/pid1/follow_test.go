@@ -92,6 +92,27 @@ func TestAfterOops(t *testing.T) {
 	}
 }
 
+// TestAfterOopsTheWatchdogStarves: init feeds the watchdog no more, says why, and is reset within its
+// timeout. What comes then changes nothing.
+func TestAfterOopsTheWatchdogStarves(t *testing.T) {
+	w := pid1test.New(t, guarded(esb, oneService, "panic.after_oops = stop-feeding-watchdog\n"))
+	w.At(failsAt, failure(t, "oops"))
+	w.At(failsAt+time.Second, failure(t, "oops"))
+	w.Boot()
+	if w.End.How != simkernel.ResetByWatchdog || w.End.At > failsAt+31*time.Second {
+		t.Errorf("end: got %v, want a reset by the watchdog", w.End)
+	}
+	said := 0
+	for _, l := range w.Log() {
+		if !l.Kernel && strings.Contains(l.Text, strings.TrimSuffix(oopsed, ": ")) {
+			said++
+		}
+	}
+	if said != 1 {
+		t.Errorf("said %d times", said)
+	}
+}
+
 // TestAfterEachKind: each key is about its own kind and no other.
 func TestAfterEachKind(t *testing.T) {
 	for _, c := range []struct {
