@@ -143,7 +143,7 @@ func Follow(k kernel.Kernel, host Host, rules Rules, from Position) *Follower {
 	// This is the first record of those to be read. Its number is what the next are counted
 	// from.
 	k.Log(kernel.Info, "following the kernel log for what is to be done after a failure")
-	f.wait()
+	f.resume = k.Now()
 	return f
 }
 
@@ -190,45 +190,35 @@ func (f *Follower) Step(now time.Duration, ready bool) {
 	}
 }
 
-// read takes a turn.
+// read takes a turn. If there was nothing to read, it asks to be told of the next record; if that is
+// not to be had, it gives up. Kernels before 3.5 end here: their /dev/kmsg can only be written to.
 func (f *Follower) read(now time.Duration) {
+	f.resume = now + pause
 	for n := range turn {
 		size, err := f.k.Read(f.fd, f.room[:])
 		switch {
 		case err == nil:
 			f.take(f.room[:size], now)
+			continue
 		case errors.Is(err, kernel.EPIPE):
 			// How many are gone, the next one tells by its number.
 			f.miss(now, 0)
+			continue
 		case errors.Is(err, kernel.EAGAIN):
-			if n == 0 {
-				f.wait()
+			if n > 0 {
 				return
 			}
-			f.resume = now + pause
-			return
-		default:
-			f.stop(err)
-			return
+			f.resume = kernel.Never
+			if err = f.k.Watch(f.fd, kernel.In); err == nil {
+				return
+			}
 		}
+		f.k.Log(kernel.Warning, "reading the kernel log: "+err.Error()+
+			": nothing more will be done after a failure of the kernel")
+		_ = f.k.Close(f.fd)
+		f.fd, f.resume, f.look, f.lost = -1, kernel.Never, kernel.Never, 0
+		return
 	}
-	f.resume = now + pause
-}
-
-// wait asks to be told of the next record.
-func (f *Follower) wait() {
-	f.resume = kernel.Never
-	if err := f.k.Watch(f.fd, kernel.In); err != nil {
-		f.stop(err)
-	}
-}
-
-// stop gives up. Kernels before 3.5 end here: their /dev/kmsg can only be written to.
-func (f *Follower) stop(err error) {
-	f.k.Log(kernel.Warning, "reading the kernel log: "+err.Error()+
-		": nothing more will be done after a failure of the kernel")
-	_ = f.k.Close(f.fd)
-	f.fd, f.resume, f.look, f.lost = -1, kernel.Never, kernel.Never, 0
 }
 
 // miss counts records that were not read.
