@@ -9,7 +9,7 @@ import (
 )
 
 // Place is where in the kernel's source something stands. The zero value is somewhere in a module
-// for such things.
+// for such things; a line of 0 in a file that is named is one that is not known.
 type Place struct {
 	File     string
 	Line     int
@@ -21,9 +21,9 @@ type Place struct {
 func (p Place) orDefault() Place {
 	if p.File == "" {
 		p.File = "crash/crash.c"
-	}
-	if p.Line == 0 {
-		p.Line = 42
+		if p.Line == 0 {
+			p.Line = 42
+		}
 	}
 	if p.Function == "" {
 		p.Function, p.Module = "crash_write", "crash"

@@ -26,7 +26,6 @@ const (
 	crashIRQMode        crashStep = "restore_boot_irq_mode"
 	crashHPET           crashStep = "hpet_disable"
 	crashEnc            crashStep = "enc_kexec"
-	crashSDEI           crashStep = "sdei_mask_local_cpu"
 	crashSave           crashStep = "crash_save_cpu"
 	crashMask           crashStep = "machine_kexec_mask_interrupts"
 	crashSays           crashStep = "pr_info"
@@ -167,7 +166,7 @@ func (m *Machine) crashStep(x *context, s crashStep) {
 		}
 		m.printk(kernel.Info, says)
 	case crashVMClear, crashVirtualization, crashPT, crashZapLocks, crashIOAPIC, crashIRQMode,
-		crashHPET, crashEnc, crashSDEI, crashMask:
+		crashHPET, crashEnc, crashMask:
 	}
 }
 
@@ -227,7 +226,7 @@ func (m *Machine) nmiShootdownCPUs(x *context, callback func(c *cpu)) {
 	x.cpu.irqsOff = true
 	if d.ipiIssued && m.kernel.kexecs.once {
 		WarnCall{Once: true, At: Place{
-			File: "arch/x86/kernel/reboot.c", Line: 800, Function: "nmi_shootdown_cpus",
+			File: "arch/x86/kernel/reboot.c", Line: m.kernel.kexecs.onceLine, Function: "nmi_shootdown_cpus",
 		}}.fail(m, x)
 		return
 	}
@@ -279,8 +278,17 @@ func (m *Machine) crashNonpanic(x *context) {
 	}
 }
 
-// crashStopARM64 is arm64's crash_smp_send_stop (arch/arm64/kernel/smp.c).
+// crashStopARM64 is arm64's crash_smp_send_stop (arch/arm64/kernel/smp.c). At its end, whether or not
+// there was anybody to stop, the firmware is told to send this CPU no events (SDEI): the model's
+// firmware has none.
 func (m *Machine) crashStopARM64(x *context) {
+	m.crashStopOthersARM64(x)
+	if !x.over(m) {
+		m.in("sdei_mask_local_cpu")()
+	}
+}
+
+func (m *Machine) crashStopOthersARM64(x *context) {
 	others := m.leftOnline(x.cpu)
 	if len(others) == 0 {
 		return

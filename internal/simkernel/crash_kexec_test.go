@@ -371,6 +371,18 @@ var stopStatements = []statement{
 			}
 			wantEqual(t, name, got, warns)
 		}
+		// Where it stands in Debian's kernels, by their table of bugs.
+		for name, line := range map[string]string{
+			"linux-6.1-x86_64": "897", "linux-6.12-x86_64": "920", "linux-5.10-x86_64": "0",
+		} {
+			m := New(cpus(name, 2))
+			x := m.here(nil)
+			m.nmiShootdownCPUs(x, nil)
+			m.nmiShootdownCPUs(x, nil)
+			wantEqual(t, name, slices.ContainsFunc(m.Log(), func(l LogLine) bool {
+				return strings.Contains(l.Text, " at arch/x86/kernel/reboot.c:"+line+" nmi_shootdown_cpus+")
+			}), true)
+		}
 		// The way to a reset has no callback.
 		m := New(cpus("", 2))
 		m.nmiShootdownCPUs(&context{cpu: &m.cpus[0], who: idleTask(0)}, nil)
@@ -434,6 +446,23 @@ var stopStatements = []statement{
 		})
 		alone := crashed(t, cpus("linux-6.1-arm64", 1), panics)
 		wantEqual(t, "alone", alone.heard("2 SMP: stopping secondary CPUs"), false)
+		// The firmware's events are masked in both cases, as part of stopping the others.
+		for n := 1; n <= 2; n++ {
+			cfg := cpus("linux-6.1-arm64", n)
+			cfg.Passages = true
+			var masked []string
+			all := crashed(t, cfg, panics).Passages()
+			for i, p := range all {
+				if p.Name != "sdei_mask_local_cpu" {
+					continue
+				}
+				for i >= 0 && all[i].Depth >= p.Depth {
+					i--
+				}
+				masked = append(masked, all[i].Name)
+			}
+			wantEqual(t, "SDEI", masked, []string{"crash_smp_send_stop"})
+		}
 		c, _ := d.Handover()
 		wantEqual(t, "state", [...]any{c.MMU, c.DCache, c.IRQ, c.Mode}, [...]any{false, false, false, "el1"})
 	}},

@@ -2,7 +2,6 @@ package simkernel
 
 import (
 	"fmt"
-	"strings"
 	"syscall"
 
 	"github.com/rebound-init/rebound/internal/kernel"
@@ -77,7 +76,7 @@ type InitFault struct{}
 func (InitFault) fail(m *Machine, x *context) {
 	x.who = &occupant{comm: m.init.name(), pid: m.init.pid, task: m.init}
 	defer m.in("force_sig_fault")()
-	if m.kernel.arch == archX86 && !strings.HasPrefix(m.kernel.name, "linux-2.6") {
+	if m.kernel.saysFault {
 		where := ""
 		if m.kernel.saysWhere {
 			where = fmt.Sprintf(" likely on CPU %d (core %[1]d, socket 0)", x.cpu.id)

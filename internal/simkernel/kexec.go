@@ -83,6 +83,10 @@ type kexecProfile struct {
 	stop     crashStop
 	// once says that nmi_shootdown_cpus warns if it is called again. Before it just did so.
 	once bool
+	// onceLine is the line of that warning in Debian's kernel, as its table of bugs has it. Of the
+	// versions for which it is 0 it is not known, and the line of the log says 0; they are not
+	// among the kernels that the model is compared with.
+	onceLine int
 	// registers says that the handler of its NMI must be registered, which can fail: then nobody is
 	// stopped. Debian's 6.1 has a place of its own for it.
 	registers bool

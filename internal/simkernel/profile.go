@@ -90,9 +90,9 @@ type profile struct {
 	taints int
 	// readsKmsg says that /dev/kmsg can be read, from 3.5 on.
 	readsKmsg bool
-	// saysWhere says that a program's segmentation fault is told of with its CPU: from 6.2 on,
-	// and in Debian's 6.1.
-	saysWhere bool
+	// saysFault says that a program's segmentation fault is told of, as i386 does not up to 2.6.24, and
+	// saysWhere that it is with its CPU: from 6.2 on, and in Debian's 6.1.
+	saysFault, saysWhere bool
 	// stopsAtPowerOff says that the watchdogs' notifier stops them at a power-off, too.
 	stopsAtPowerOff bool
 	// exceptions is what an arm64 kernel does about them, and idleWarn where it complains of one
@@ -302,6 +302,7 @@ func linux6(name string, a arch) profile {
 	p.kexecs = p.kexecs.of(6, 1)
 	if a == archX86 {
 		p.kexecs = p.kexecs.crashing(crash6)
+		p.kexecs.onceLine = 897
 	}
 	if a == archX86 {
 		p.dump, p.die, p.stack, p.nmi = dump6, die6, stack6, nmi6
@@ -320,6 +321,7 @@ func linux612(name string, a arch) profile {
 	p.kexecs.exact = true
 	if a == archX86 {
 		p.kexecs = p.kexecs.crashing(crash612)
+		p.kexecs.onceLine = 920
 	}
 	if a == archX86 {
 		p.dump, p.die = dump612, die612
@@ -333,7 +335,7 @@ func linux7(name string, a arch) profile {
 	p.restartHandlers, p.protectsBy = true, true
 	p.panic, p.lockup, p.die, p.warn, p.taints = panic7, lockup7, die7, warn7, 20
 	p.kexecs = p.kexecs.of(7, 2)
-	p.kexecs.files = kexecDirectory
+	p.kexecs.files, p.kexecs.onceLine = kexecDirectory, 0
 	return p
 }
 
@@ -345,7 +347,7 @@ func release(p profile, release, version string) profile {
 
 // onPC is an x86 kernel from 3.x on.
 func onPC(p profile) profile {
-	p.saysRestart = true
+	p.saysRestart, p.saysFault = true, true
 	return p
 }
 
