@@ -91,7 +91,7 @@ func (m *Machine) crashKexec(x *context) {
 		}
 		d.owner = x.cpu
 	}
-	m.crashKexecAny(x)
+	m.crashKexecAny(x, m.faultRegisters(x))
 	if m.kernel.kexecs.owns && !x.over(m) {
 		// A later panic() must be able to have it.
 		d.owner = nil
@@ -100,8 +100,9 @@ func (m *Machine) crashKexec(x *context) {
 
 // crashKexecAny starts the kernel that is loaded for this, if there is one
 // (kernel/kexec_core.c, __crash_kexec). It comes back if there is none, and if somebody is just
-// loading one: then nothing is dumped, and nobody told.
-func (m *Machine) crashKexecAny(x *context) {
+// loading one: then nothing is dumped, and nobody told. What is kept of this CPU are the registers that
+// are given, or those of this place.
+func (m *Machine) crashKexecAny(x *context, regs kexec.Regs) {
 	k := m.kexecs.state
 	if k == nil || x.over(m) {
 		return
@@ -116,6 +117,10 @@ func (m *Machine) crashKexecAny(x *context) {
 		return
 	}
 	m.trace("crash_setup_regs", "")
+	if regs == nil {
+		regs = m.registers(x.cpu, x.who, atKexec, x.cpu.irqsOff || x.irqsOff || x.in == InHardIRQ || x.in == InNMI)
+	}
+	m.kexecs.regs = regs
 	k.SaveInfo(m.cfg.Epoch.Add(m.now + m.wallJump).Unix())
 	m.trace("crash_save_vmcoreinfo", "")
 	m.machineCrashShutdown(x)
@@ -158,7 +163,7 @@ func (m *Machine) crashStep(x *context, s crashStep) {
 	case crashLAPIC:
 		x.cpu.deaf = true
 	case crashSave:
-		m.crashSaveCPU(x.cpu, x.who)
+		m.crashSaveCPU(x.cpu, x.who, m.kexecs.regs)
 	case crashSays:
 		says := "Loading crashdump kernel..."
 		if m.kernel.arch == archARM64 {
@@ -168,25 +173,6 @@ func (m *Machine) crashStep(x *context, s crashStep) {
 	case crashVMClear, crashVirtualization, crashPT, crashZapLocks, crashIOAPIC, crashIRQMode,
 		crashHPET, crashEnc, crashMask:
 	}
-}
-
-// crashSaveCPU leaves what a CPU was doing (kernel/crash_core.c, crash_save_cpu). The model computes
-// with no registers: what stands there is where the kernel is.
-func (m *Machine) crashSaveCPU(c *cpu, who *occupant) {
-	if who == nil {
-		who = idleTask(c.id)
-	}
-	c.saved = true
-	at := uint64(0xffffffff81000000)
-	name := "ip"
-	switch m.kernel.arch {
-	case archX86:
-	case archARM:
-		at, name = 0xc0008000, "pc"
-	case archARM64, archMIPS:
-		at, name = 0xffff800008000000, "pc"
-	}
-	m.kexec().SaveCPU(c.id, int32(who.pid), kexec.Regs{name: at})
 }
 
 // crashSMPSendStop stops the other CPUs so that their registers are kept (crash_smp_send_stop). It
@@ -213,7 +199,7 @@ func (m *Machine) crashSMPSendStop(x *context) {
 // kdumpNMICallback is what a CPU does that has been shot (arch/x86/kernel/crash.c,
 // kdump_nmi_callback).
 func (m *Machine) kdumpNMICallback(c *cpu) {
-	m.crashSaveCPU(c, c.stuck)
+	m.crashSaveOther(c)
 	c.deaf = true
 }
 
@@ -265,7 +251,7 @@ func (m *Machine) crashNonpanic(x *context) {
 		}
 		m.printk(kernel.Debug, "CPU "+strconv.Itoa(c.id)+
 			" will stop doing anything useful since another CPU has crashed")
-		m.crashSaveCPU(c, c.stuck)
+		m.crashSaveOther(c)
 		m.halt(c)
 		c.online = false
 	})
@@ -300,7 +286,7 @@ func (m *Machine) crashStopOthersARM64(x *context) {
 			left = append(left, strconv.Itoa(c.id))
 			return
 		}
-		m.crashSaveCPU(c, c.stuck)
+		m.crashSaveOther(c)
 		m.halt(c)
 	})
 	if len(left) == 0 {

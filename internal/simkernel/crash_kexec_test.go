@@ -93,8 +93,24 @@ func oopses(on func(m *Machine, x *context)) Action {
 	})
 }
 
-// processes of the notes that a crash has left, one for each CPU that answered.
+// notes are the processes of the notes that a crash has left, one for each CPU that answered.
 func notes(t *testing.T, m *Machine) (pids []int, info string) {
+	t.Helper()
+	all, info := savedNotes(t, m)
+	for _, n := range all {
+		pids = append(pids, n.pid)
+	}
+	return pids, info
+}
+
+// savedNote is the note of a CPU.
+type savedNote struct {
+	pid  int
+	regs kexec.Regs
+}
+
+// savedNotes are the notes of the CPUs, as the next kernel's /proc/vmcore has them, and vmcoreinfo.
+func savedNotes(t *testing.T, m *Machine) (all []savedNote, info string) {
 	t.Helper()
 	n := nextBoot(t, m, PowerOn{})
 	if n.Vmcore() == nil {
@@ -108,21 +124,27 @@ func notes(t *testing.T, m *Machine) (pids []int, info string) {
 	if _, err := f.Progs[0].ReadAt(b, 0); err != nil {
 		t.Fatal(err)
 	}
-	pid := 24
+	pid, regs, word := 24, 72, 4
 	if f.Class == elf.ELFCLASS64 {
-		pid = 32
+		pid, regs, word = 32, 112, 8
 	}
 	for len(b) > 0 {
 		name, size := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
 		desc := b[12+(name+3)/4*4:]
 		if string(b[12:16]) == "CORE" {
-			pids = append(pids, int(binary.LittleEndian.Uint32(desc[pid:])))
+			n := savedNote{int(binary.LittleEndian.Uint32(desc[pid:])), make(kexec.Regs)}
+			for i, reg := range m.kernel.kexecs.arch.Registers() {
+				var value [8]byte
+				copy(value[:], desc[regs+i*word:][:word])
+				n.regs[reg] = binary.LittleEndian.Uint64(value[:])
+			}
+			all = append(all, n)
 		} else {
 			info = string(desc[:size])
 		}
 		b = desc[(size+3)/4*4:]
 	}
-	return pids, info
+	return all, info
 }
 
 // cpus is a machine with so many, and a crash kernel.
@@ -315,6 +337,54 @@ type failFunc func(m *Machine, x *context)
 func (f failFunc) fail(m *Machine, x *context) { f(m, x) }
 
 var stopStatements = []statement{
+	{"2.36 each CPU leaves registers of its own", func(t *testing.T) {
+		for _, name := range kernelsWithCrash {
+			d := crashed(t, cpus(name, 4), stuck(2, false, false),
+				Fail{Name: "init", How: PanicCall{"x"}})
+			d.wantThen(t, Kexeced)
+			all, _ := savedNotes(t, d.Machine)
+			ip, state, off := "ip", "flags", uint64(0)
+			switch d.kernel.arch {
+			case archARM:
+				ip, state, off = "pc", "cpsr", 0x80
+			case archARM64:
+				ip, state, off = "pc", "pstate", 0x80
+			case archX86, archMIPS:
+			}
+			if d.kernel.arch == archX86 {
+				// There the flag says that interrupts are on.
+				off = 0x200
+			}
+			if slices.Contains(linux26s, name) {
+				off = 0 // there panic() leaves them on
+			}
+			if len(all) != 4 {
+				t.Errorf("%s: got %v", name, all)
+				continue
+			}
+			seen := make(map[uint64]bool)
+			for i, n := range all {
+				if n.regs["sp"] == 0 || seen[n.regs["sp"]] || n.regs[ip] == 0 {
+					t.Errorf("%s: CPU %d: got %x", name, i, n.regs)
+				}
+				seen[n.regs["sp"]] = true
+			}
+			wantEqual(t, name+": two idle CPUs are in the same place", all[1].regs[ip], all[3].regs[ip])
+			if a, b, c := all[0].regs[ip], all[1].regs[ip], all[2].regs[ip]; a == b || b == c || a == c {
+				t.Errorf("%s: who panics, who is idle and who is stuck: got %x, %x, %x", name, a, b, c)
+			}
+			wantEqual(t, name+": where interrupts are", (all[0].regs[state]^all[1].regs[state])&off, off)
+		}
+		// An oops leaves those of where it has happened.
+		d := crashed(t, cpus("", 1), Fail{In: InHardIRQ, How: NullWrite{Addr: 0x20}})
+		all, _ := savedNotes(t, d.Machine)
+		said := slices.ContainsFunc(d.said, func(s string) bool {
+			return strings.HasSuffix(s, fmt.Sprintf("RIP: 0010:%#x", all[0].regs["ip"]))
+		})
+		if !said {
+			t.Errorf("got %x, said %q", all, d.said)
+		}
+	}},
 	{"2.52 an NMI stops the others", func(t *testing.T) {
 		d := crashed(t, cpus("", 4), stuck(2, true, false), panics)
 		d.wantThen(t, Kexeced)

@@ -125,6 +125,8 @@ type kernelsToStart struct {
 	said []LogLine
 	// crashed says that the image that is being started is the crash image.
 	crashed bool
+	// regs are the registers of the CPU that starts it.
+	regs kexec.Regs
 }
 
 // handedOver is what a kernel finds that another one has started.

@@ -304,14 +304,14 @@ func (m *Machine) panicStep(r *panicRun, s panicStep) {
 			m.mdelay(k.Takes)
 		}
 	case panicCrashKexec:
-		m.crashKexecAny(x)
+		m.crashKexecAny(x, nil)
 	case panicEarlyKexec:
 		if !r.post {
-			m.crashKexecAny(x)
+			m.crashKexecAny(x, nil)
 		}
 	case panicLateKexec:
 		if r.post {
-			m.crashKexecAny(x)
+			m.crashKexecAny(x, nil)
 		}
 	case panicSendStop:
 		m.smpSendStop(x)
