@@ -336,55 +336,57 @@ type failFunc func(m *Machine, x *context)
 
 func (f failFunc) fail(m *Machine, x *context) { f(m, x) }
 
-var stopStatements = []statement{
-	{"2.36 each CPU leaves registers of its own", func(t *testing.T) {
-		for _, name := range kernelsWithCrash {
-			d := crashed(t, cpus(name, 4), stuck(2, false, false),
-				Fail{Name: "init", How: PanicCall{"x"}})
-			d.wantThen(t, Kexeced)
-			all, _ := savedNotes(t, d.Machine)
-			ip, state, off := "ip", "flags", uint64(0)
-			switch d.kernel.arch {
-			case archARM:
-				ip, state, off = "pc", "cpsr", 0x80
-			case archARM64:
-				ip, state, off = "pc", "pstate", 0x80
-			case archX86, archMIPS:
-			}
-			if d.kernel.arch == archX86 {
-				// There the flag says that interrupts are on.
-				off = 0x200
-			}
-			if slices.Contains(linux26s, name) {
-				off = 0 // there panic() leaves them on
-			}
-			if len(all) != 4 {
-				t.Errorf("%s: got %v", name, all)
-				continue
-			}
-			seen := make(map[uint64]bool)
-			for i, n := range all {
-				if n.regs["sp"] == 0 || seen[n.regs["sp"]] || n.regs[ip] == 0 {
-					t.Errorf("%s: CPU %d: got %x", name, i, n.regs)
-				}
-				seen[n.regs["sp"]] = true
-			}
-			wantEqual(t, name+": two idle CPUs are in the same place", all[1].regs[ip], all[3].regs[ip])
-			if a, b, c := all[0].regs[ip], all[1].regs[ip], all[2].regs[ip]; a == b || b == c || a == c {
-				t.Errorf("%s: who panics, who is idle and who is stuck: got %x, %x, %x", name, a, b, c)
-			}
-			wantEqual(t, name+": where interrupts are", (all[0].regs[state]^all[1].regs[state])&off, off)
-		}
-		// An oops leaves those of where it has happened.
-		d := crashed(t, cpus("", 1), Fail{In: InHardIRQ, How: NullWrite{Addr: 0x20}})
+// TestSavedRegisters: each CPU leaves registers of its own (2.36).
+func TestSavedRegisters(t *testing.T) {
+	for _, name := range kernelsWithCrash {
+		d := crashed(t, cpus(name, 4), stuck(2, false, false),
+			Fail{Name: "init", How: PanicCall{"x"}})
+		d.wantThen(t, Kexeced)
 		all, _ := savedNotes(t, d.Machine)
-		said := slices.ContainsFunc(d.said, func(s string) bool {
-			return strings.HasSuffix(s, fmt.Sprintf("RIP: 0010:%#x", all[0].regs["ip"]))
-		})
-		if !said {
-			t.Errorf("got %x, said %q", all, d.said)
+		ip, state, off := "ip", "flags", uint64(0)
+		switch d.kernel.arch {
+		case archARM:
+			ip, state, off = "pc", "cpsr", 0x80
+		case archARM64:
+			ip, state, off = "pc", "pstate", 0x80
+		case archX86, archMIPS:
 		}
-	}},
+		if d.kernel.arch == archX86 {
+			// There the flag says that interrupts are on.
+			off = 0x200
+		}
+		if slices.Contains(linux26s, name) {
+			off = 0 // there panic() leaves them on
+		}
+		if len(all) != 4 {
+			t.Errorf("%s: got %v", name, all)
+			continue
+		}
+		seen := make(map[uint64]bool)
+		for i, n := range all {
+			if n.regs["sp"] == 0 || seen[n.regs["sp"]] || n.regs[ip] == 0 {
+				t.Errorf("%s: CPU %d: got %x", name, i, n.regs)
+			}
+			seen[n.regs["sp"]] = true
+		}
+		wantEqual(t, name+": two idle CPUs are in the same place", all[1].regs[ip], all[3].regs[ip])
+		if a, b, c := all[0].regs[ip], all[1].regs[ip], all[2].regs[ip]; a == b || b == c || a == c {
+			t.Errorf("%s: who panics, who is idle and who is stuck: got %x, %x, %x", name, a, b, c)
+		}
+		wantEqual(t, name+": where interrupts are", (all[0].regs[state]^all[1].regs[state])&off, off)
+	}
+	// An oops leaves those of where it has happened.
+	d := crashed(t, cpus("", 1), Fail{In: InHardIRQ, How: NullWrite{Addr: 0x20}})
+	all, _ := savedNotes(t, d.Machine)
+	said := slices.ContainsFunc(d.said, func(s string) bool {
+		return strings.HasSuffix(s, fmt.Sprintf("RIP: 0010:%#x", all[0].regs["ip"]))
+	})
+	if !said {
+		t.Errorf("got %x, said %q", all, d.said)
+	}
+}
+
+var stopStatements = []statement{
 	{"2.52 an NMI stops the others", func(t *testing.T) {
 		d := crashed(t, cpus("", 4), stuck(2, true, false), panics)
 		d.wantThen(t, Kexeced)
