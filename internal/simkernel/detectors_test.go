@@ -196,6 +196,37 @@ func TestRebootWithAStuckCPU(t *testing.T) {
 	}
 }
 
+// TestWhoWaitsForAStuckCPUIsRunnable: who has moved to a CPU that somebody keeps is in its queue, and
+// nothing that khungtaskd tells of.
+func TestWhoWaitsForAStuckCPUIsRunnable(t *testing.T) {
+	m := New(Config{
+		Until: 10 * time.Minute, Reboot: RebootConfig{CPUs: 2}, Cmdline: "hung_task_panic=1",
+		Programs: programs(map[string][]Step{"down": {Reboot{Cmd: kernel.Restart}}}),
+	})
+	m.At(time.Second, Fail{How: StuckCPU{Comm: "loop", PID: 7}})
+	var waits Process
+	end := m.Boot(func(k kernel.Kernel) int {
+		for k.Now() < 2*time.Second {
+			k.Next(2 * time.Second)
+		}
+		pid := spawn(t, k, "down")[0]
+		for k.Now() < 3*time.Second {
+			k.Next(3 * time.Second)
+		}
+		waits, _ = m.Process(pid)
+		for {
+			k.Next(kernel.Never)
+		}
+	})
+	for _, l := range m.Log() {
+		if strings.HasPrefix(l.Text, "INFO: task") {
+			t.Errorf("said %q", l.Text)
+		}
+	}
+	wantEqual(t, "state", waits.State, Running)
+	wantEqual(t, "end", end.How, TimedOut)
+}
+
 // TestDetectorStopsAfterOops is khungtaskd, which looks no more once the kernel is tainted by an
 // oops.
 func TestDetectorStopsAfterOops(t *testing.T) {

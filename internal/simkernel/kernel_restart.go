@@ -88,6 +88,9 @@ type wayDown struct {
 	// dead says that nothing can run any more: the other CPUs have been stopped, and this
 	// one takes no interrupts.
 	dead bool
+	// queued says that who is on the way has moved to a CPU that somebody else keeps: it could run, if
+	// that ever let it.
+	queued bool
 	// Who is on the way: a process, or else a thread of the kernel.
 	process *process
 	thread  *work
@@ -169,7 +172,7 @@ func (m *Machine) enterStage(w *wayDown) bool {
 		return m.prepareNext(w)
 	case stageMigrate:
 		if !m.migrateToRebootCPU() {
-			w.until = kernel.Never
+			w.until, w.queued = kernel.Never, true
 			return true
 		}
 	case stageSyscore:

@@ -81,7 +81,7 @@ const (
 	taskStopPending                       // JOBCTL_STOP_PENDING
 	taskVforking                          // waits until its child executes or ends
 	taskExecing                           // waits in an exec until the other threads have ended
-	taskDying                             // the kernel fails on its behalf: it never runs again
+	taskDying                             // the kernel fails on its behalf, or its CPU is kept: it never runs again
 )
 
 // signalFlags are what is so of a process.

@@ -311,6 +311,11 @@ func (s Reboot) do(m *Machine, p *process) verdict {
 	}
 	switch m.proceed(&t.way) {
 	case underWay:
+		if t.way.queued {
+			p.flags |= taskDying
+			m.setState(p, Running)
+			return again
+		}
 		m.sleepUntil(p, t.way.until, Uninterruptible)
 		return again
 	case cameBack:
