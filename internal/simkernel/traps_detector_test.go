@@ -137,12 +137,20 @@ func TestTrap33(t *testing.T) {
 // TestTrap34 is when the detectors speak: a hung task between once and twice the time, never for one
 // that can be killed; a soft lockup at the first tick after twice the threshold.
 func TestTrap34(t *testing.T) {
-	for after := time.Duration(0); after < 5*time.Second; after += 700 * time.Millisecond {
+	// khungtaskd looks every five seconds. What it sees for the first time it tells of the next time.
+	const ms = time.Millisecond
+	for _, test := range []struct{ begun, told time.Duration }{
+		{1000 * ms, 10000 * ms},
+		{2500 * ms, 10000 * ms},
+		{4990 * ms, 10000 * ms}, // hardly more than once the time
+		{5010 * ms, 15000 * ms}, // hardly less than twice
+		{8200 * ms, 15000 * ms},
+		{9990 * ms, 15000 * ms},
+	} {
 		cfg := Config{Cmdline: "hung_task_panic=1 sysctl.kernel.hung_task_timeout_secs=5"}
-		begun := time.Second + after
-		_, end, _ := dead(t, cfg, Do(func(m *Machine) { m.At(begun, starts("dead", Hang{})) }))
-		if late := end.Since - begun; late < 5*time.Second || late > 10*time.Second+time.Millisecond {
-			t.Errorf("begun at %v: got %+v", begun, end)
+		_, end, _ := dead(t, cfg, Do(func(m *Machine) { m.At(test.begun, starts("dead", Hang{})) }))
+		if end.Since != test.told {
+			t.Errorf("begun at %v: got %+v, want %v", test.begun, end, test.told)
 		}
 	}
 	cfg := Config{Until: time.Hour, Cmdline: "hung_task_panic=1"}
@@ -150,13 +158,25 @@ func TestTrap34(t *testing.T) {
 	if end.Since != 0 {
 		t.Errorf("killable: got %+v", end)
 	}
-	for _, at := range []time.Duration{1, 2, 3, 4, 5} {
-		cfg := Config{Cmdline: "watchdog_thresh=3 softlockup_panic=1"}
-		m := New(cfg)
-		m.At(at*time.Second, Fail{How: StuckCPU{Comm: "loop", PID: 7}})
+	// The timer comes every 1.2 s, and counts in units of 2^30 ns from when it has last found the CPU
+	// well. It speaks when there are more than 6 of them: 7, or 8 as it was seen.
+	for _, test := range []struct {
+		at, told time.Duration
+		says     string
+	}{
+		{1000 * ms, 8400 * ms, "7s"},
+		{2000 * ms, 9600 * ms, "7s"},
+		{3000 * ms, 10800 * ms, "8s"},
+		{4000 * ms, 10800 * ms, "7s"},
+		{5000 * ms, 12000 * ms, "7s"},
+	} {
+		m := New(Config{Cmdline: "watchdog_thresh=3 softlockup_panic=1"})
+		m.At(test.at, Fail{How: StuckCPU{Comm: "loop", PID: 7}})
 		end := m.Boot(idle)
-		if late := end.Since - at*time.Second; late < 6*time.Second || late > 9*time.Second {
-			t.Errorf("at %d s: got %+v", at, end)
+		line := "watchdog: BUG: soft lockup - CPU#0 stuck for " + test.says + "! [loop:7]"
+		told := slices.ContainsFunc(m.Log(), func(l LogLine) bool { return l.Text == line && l.At == test.told })
+		if end.Since != test.told || !told {
+			t.Errorf("at %v: got %+v, want %q at %v", test.at, end, line, test.told)
 		}
 	}
 }

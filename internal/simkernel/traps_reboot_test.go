@@ -40,13 +40,62 @@ func TestTrap4(t *testing.T) {
 	}
 }
 
-// TestTrap5 is a Go program as PID 1 that has not asked for a signal: its runtime exits with 2, and
-// the kernel says so in its way.
+// TestTrap5 is a Go program that has not asked for SIGTERM. Its runtime has a handler all the same,
+// which takes itself away and raises the signal again. That ends it, unless it is an init, for which
+// there is no such thing as the default: then the runtime exits with 2, and if it is PID 1 of the
+// machine that is a panic.
 func TestTrap5(t *testing.T) {
-	m := New(Config{})
-	end := m.Boot(func(kernel.Kernel) int { return 2 })
-	if !strings.HasSuffix(end.Text, "Attempted to kill init! exitcode=0x00000200") {
-		t.Errorf("got %+v", end)
+	const term = kernel.Signal(syscall.SIGTERM)
+	goProgram := []Step{
+		Catch{term, []Step{Default{term}, Unblock{term}, Raise{term}, Exit{2}}}, Pause{},
+	}
+	for _, c := range []struct {
+		newPID bool
+		want   kernel.WaitStatus
+	}{{false, 15}, {true, 2 << 8}} {
+		m := New(Config{Programs: programs(map[string][]Step{
+			"parent": {Clone{NewPID: c.newPID, Do: goProgram}, Pause{}},
+		})})
+		var child kernel.PID
+		var got kernel.WaitStatus
+		m.Boot(func(k kernel.Kernel) int {
+			parent := spawn(t, k, "parent")[0]
+			k.Next(time.Second)
+			for p := m.all.first; p != nil; p = p.nextAll {
+				if p.parent != nil && p.parent.pid == parent {
+					child = p.pid
+				}
+			}
+			wantErr(t, "SIGTERM", k.Kill(child, term), 0)
+			k.Next(2 * time.Second)
+			if p := m.find(child); p != nil && p.state == Zombie {
+				got = p.status
+			}
+			return 0
+		})
+		if got != c.want {
+			t.Errorf("an init %v: process %d ended with %#x, want %#x", c.newPID, child, got, c.want)
+		}
+	}
+	// PID 1 itself is code of the test: what its runtime would do last is to exit with 2.
+	for _, sent := range []bool{true, false} {
+		cfg := Config{Until: time.Minute}
+		m := New(cfg)
+		if sent {
+			m.At(3*time.Second, Signals(term))
+		}
+		end := m.Boot(func(k kernel.Kernel) int {
+			for {
+				if s, ok := k.Next(kernel.Never).(kernel.Signaled); ok && s.Signal == term {
+					return 2
+				}
+			}
+		})
+		const text = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000200"
+		told := slices.ContainsFunc(m.Log(), func(l LogLine) bool { return l.Text == text })
+		if told != sent || sent && (end.Text != text || end.Since != 3*time.Second || end.Status != 2<<8) {
+			t.Errorf("sent %v: got %+v", sent, end)
+		}
 	}
 }
 
