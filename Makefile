@@ -246,7 +246,8 @@ install-panicctl: build/panicctl-$(ARCH) panicctl ## install panicctl, its manua
 
 .PHONY: deps
 deps: ## get what tests and run need: QEMU, C compilers; kernels, headers, BusyBox into build/
-	@go run ./test/fetch --arch amd64 $(TEST_NEEDS) kernel headers busybox
+	@go run ./test/fetch --arch amd64 $(TEST_NEEDS) kernel headers busybox \
+		kernel-generic kernel-6.12
 	@go run ./test/fetch --arch arm64 kernel headers busybox
 
 .PHONY: clean
