@@ -54,6 +54,7 @@ var never = map[string]string{
 	"nmi-serr":        "the bus must say so",
 	"nmi-io":          "a card must say so",
 	"mce":             "the processor must say so",
+	"mce-local":       "the processor must say so",
 	"serror":          "the memory or the bus must say so",
 	"bus-error":       "the memory or the bus must say so",
 	"pretimeout":      "only who feeds the watchdog can set a pretimeout, and stop; see watchdog",

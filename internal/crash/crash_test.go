@@ -481,3 +481,30 @@ func TestOOMKillsWhoWantsTooMuch(t *testing.T) {
 		}
 	}
 }
+
+// TestMachineChecks are told of with what the processor has said: to all CPUs, or to one.
+func TestMachineChecks(t *testing.T) {
+	for failure, want := range map[string]string{
+		"mce":       "Kernel panic - not syncing: Fatal machine check",
+		"mce-local": "Kernel panic - not syncing: Fatal local machine check",
+	} {
+		for _, name := range []string{"linux-4.19-x86_64", "linux-6.1-x86_64", "linux-6.12-x86_64"} {
+			r, err := Play(Spec{Kernel: name, CPUs: 2, Failure: failure})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said []string
+			for _, l := range r.Lines {
+				if strings.HasPrefix(l.Text, "Kernel panic") {
+					said = append(said, l.Text)
+				}
+			}
+			if !slices.Equal(said, []string{want}) {
+				t.Errorf("%s, %s: said %q, want %q", name, failure, said, want)
+			}
+		}
+	}
+	if _, err := Play(Spec{Kernel: "linux-2.6.24-i386", Failure: "mce-local"}); err == nil {
+		t.Error("2.6.24 has local machine checks")
+	}
+}

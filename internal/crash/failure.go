@@ -390,6 +390,19 @@ var failures = []failure{
 	},
 	{
 		Failure: Failure{
+			Name: "mce-local", Means: "the processor tells one CPU only that it cannot go on",
+			Caused: "the first CPU gets a fatal machine check exception that is local",
+		},
+		// Before, the panic was that of the others.
+		since: v(4, 18, 0), on: []arch{x86}, why: "only the model's PCs have machine checks",
+		plan: func(p *play) {
+			p.act(simkernel.Fail{How: simkernel.MachineCheck{
+				Bank: 4, Status: 0xb200000000070f0f, Why: "Fatal local machine check",
+			}})
+		},
+	},
+	{
+		Failure: Failure{
 			Name: "stack-overflow", Means: "a function of the kernel calls itself until its stack is full",
 			Caused: "process victim makes a system call that does so",
 		},

@@ -44,7 +44,7 @@ func FamilyOf(failure string) Family {
 		return Stalls
 	case "oom", "oom-init", "stack-overflow", "stack-end", "stack-canary":
 		return Memory
-	case "nmi", "nmi-serr", "nmi-io", "mce", "serror", "bus-error":
+	case "nmi", "nmi-serr", "nmi-io", "mce", "mce-local", "serror", "bus-error":
 		return Hardware
 	case "watchdog", "pretimeout":
 		return Dogs
