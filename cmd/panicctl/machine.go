@@ -16,6 +16,7 @@ import (
 	"github.com/rebound-init/rebound/internal/kernel"
 	"github.com/rebound-init/rebound/internal/knob"
 	"github.com/rebound-init/rebound/internal/nearest"
+	"github.com/rebound-init/rebound/internal/options"
 	"github.com/rebound-init/rebound/internal/panicwatch"
 	"github.com/rebound-init/rebound/internal/simkernel"
 )
@@ -33,39 +34,11 @@ type machine struct {
 	notes []string
 }
 
-// settings is an option that may be given several times.
-type settings []crash.Setting
-
-func (s *settings) String() string { return "" }
-
-// Set takes a setting of the command line.
-func (s *settings) Set(text string) error {
-	one, err := crash.ParseSetting(text)
-	if err == nil {
-		*s = append(*s, one)
-	}
-	return err
-}
-
-// watchdogs is an option that may be given several times.
-type watchdogs []crash.Watchdog
-
-func (w *watchdogs) String() string { return "" }
-
-// Set takes a watchdog of the command line.
-func (w *watchdogs) Set(text string) error {
-	one, err := crash.ParseWatchdog(text)
-	if err == nil {
-		*w = append(*w, one)
-	}
-	return err
-}
-
 // machineFlags are the options that say which machine it is.
 type machineFlags struct {
 	root, kernel, policy string
-	set                  settings
-	watchdogs            watchdogs
+	set                  []crash.Setting
+	watchdogs            []crash.Watchdog
 	crashKernel, ramoops bool
 	cpus                 int
 }
@@ -73,10 +46,10 @@ type machineFlags struct {
 func (o *machineFlags) define(f *flag.FlagSet) {
 	f.StringVar(&o.kernel, "kernel", "", "a machine with this kernel `profile`, and nothing set, instead of the "+
 		"running machine")
-	f.Var(&o.set, "set", "a `setting` that is otherwise: NAME=VALUE of a sysctl, a parameter of a module\n"+
+	f.Var(options.Several(&o.set, crash.ParseSetting), "set", "a `setting` that is otherwise: NAME=VALUE of a sysctl, a parameter of a module\n"+
 		"or a word of the boot line; may be given several times")
 	f.StringVar(&o.policy, "policy", "", "what PID 1 sets: one of `"+strings.Join(knob.Presets(), ", ")+"`")
-	f.Var(&o.watchdogs, "watchdog", "a watchdog that a process feeds: `NAME,TIMEOUT[,PRETIMEOUT]`; may be given "+
+	f.Var(options.Several(&o.watchdogs, crash.ParseWatchdog), "watchdog", "a watchdog that a process feeds: `NAME,TIMEOUT[,PRETIMEOUT]`; may be given "+
 		"several\ntimes. Names: "+strings.Join(simkernel.WatchdogDrivers(), ", "))
 	f.BoolVar(&o.crashKernel, "crash-kernel", false, "a crash kernel has been loaded (kdump)")
 	f.BoolVar(&o.ramoops, "ramoops", false, "the kernel keeps its log in memory, for the next boot (pstore)")

@@ -10,40 +10,13 @@ import (
 	"time"
 
 	"github.com/rebound-init/rebound/internal/crash"
+	"github.com/rebound-init/rebound/internal/options"
 	"github.com/rebound-init/rebound/internal/simkernel"
 )
 
 const crashDoes = `Let a kernel fail on a model machine. Print what its console shows, with the time since
 boot, and then what ended the machine, when it was back, and what is left to find out why.
 Of several failures each comes a second after the one before, if the machine is still there.`
-
-// settings is an option that may be given several times.
-type settings []crash.Setting
-
-func (s *settings) String() string { return "" }
-
-// Set takes a setting of the command line.
-func (s *settings) Set(text string) error {
-	one, err := crash.ParseSetting(text)
-	if err == nil {
-		*s = append(*s, one)
-	}
-	return err
-}
-
-// watchdogs is an option that may be given several times.
-type watchdogs []crash.Watchdog
-
-func (w *watchdogs) String() string { return "" }
-
-// Set takes a watchdog of the command line.
-func (w *watchdogs) Set(text string) error {
-	one, err := crash.ParseWatchdog(text)
-	if err == nil {
-		*w = append(*w, one)
-	}
-	return err
-}
 
 // crashOutput is how the report is printed.
 type crashOutput struct{ list, explain, json bool }
@@ -88,11 +61,11 @@ func (t *tool) crash(args []string) int {
 func crashFlags(fs *flag.FlagSet, spec *crash.Spec) {
 	fs.StringVar(&spec.Kernel, "kernel", simkernel.Kernels()[0], "the kernel `profile`")
 	fs.IntVar(&spec.CPUs, "cpus", 0, "the `number` of CPUs: 1, if the failure needs no other to be seen")
-	fs.Var((*settings)(&spec.Settings), "set", "a `setting`: NAME=VALUE of a sysctl, a parameter of a "+
+	fs.Var(options.Several(&spec.Settings, crash.ParseSetting), "set", "a `setting`: NAME=VALUE of a sysctl, a parameter of a "+
 		"module or a word of the\nkernel's command line; may be given several times")
 	fs.BoolVar(&spec.CrashKernel, "crash-kernel", false, "a crash kernel has been loaded (kdump)")
 	fs.BoolVar(&spec.Ramoops, "ramoops", false, "the kernel keeps its log in memory, for the next boot (pstore)")
-	fs.Var((*watchdogs)(&spec.Watchdogs), "watchdog", "a watchdog that a process feeds: "+
+	fs.Var(options.Several(&spec.Watchdogs, crash.ParseWatchdog), "watchdog", "a watchdog that a process feeds: "+
 		"`NAME,TIMEOUT[,PRETIMEOUT]`; may be given several times.\nNames: "+
 		strings.Join(simkernel.WatchdogDrivers(), ", "))
 	fs.StringVar(&spec.Cmdline, "cmdline", "", "further `words` of the kernel's command line, as they are")

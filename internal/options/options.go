@@ -47,3 +47,24 @@ func Parse(fs *flag.FlagSet, args []string) (words []string, err error) {
 		words, args = append(words, fs.Arg(0)), fs.Args()[1:]
 	}
 }
+
+// Several is an option that may be given several times: what parse reads of each is added to the list.
+func Several[T any](list *[]T, parse func(string) (T, error)) flag.Value {
+	return several[T]{list, parse}
+}
+
+type several[T any] struct {
+	list  *[]T
+	parse func(string) (T, error)
+}
+
+func (s several[T]) String() string { return "" }
+
+// Set takes one of the command line.
+func (s several[T]) Set(text string) error {
+	one, err := s.parse(text)
+	if err == nil {
+		*s.list = append(*s.list, one)
+	}
+	return err
+}

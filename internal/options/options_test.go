@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -57,5 +58,18 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%q: got %q, want %q in it", args, out.String(), want)
 			}
 		}
+	}
+}
+
+// TestSeveral: each is read, and added to those before it.
+func TestSeveral(t *testing.T) {
+	fs := options.New(new(strings.Builder), "prog", "cmd", "", "Does it.")
+	var all []int
+	fs.Var(options.Several(&all, strconv.Atoi), "n", "a `number`")
+	if _, err := options.Parse(fs, []string{"-n", "3", "-n", "1"}); err != nil || !slices.Equal(all, []int{3, 1}) {
+		t.Errorf("got %v and error %v, want 3 and 1", all, err)
+	}
+	if _, err := options.Parse(fs, []string{"-n", "x"}); err == nil || len(all) != 2 {
+		t.Errorf("x for a number: got %v and error %v", all, err)
 	}
 }
