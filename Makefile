@@ -181,12 +181,16 @@ panicctl: ## build panicctl, which tells what a machine does when its kernel die
 agree: deps simboot build/init-amd64 build/init-arm64 ## play every scenario in every world, and compare
 	@build/simboot agree -init build/init-amd64 test/scenarios
 
+# kexec(8) loads the crash kernel where the kernel cannot read its file itself, as Debian's for arm64.
+KEXEC := kexec-tools libc6 zlib1g libxenmisc4.17 libxencall1 libxendevicemodel1 libxenevtchn1 \
+	libxenforeignmemory1 libxengnttab1 libxentoolcore1 libxentoollog1
+
 # RECORD=1 keeps the consoles, RUN=6.1-amd64/oops plays only what matches.
 .PHONY: agree-kernels
 agree-kernels: ## make Debian's kernels fail in QEMU, and the model the same way, and compare
 	@go run ./test/fetch --arch amd64 $(QEMU_amd64) $(QEMU_arm64) program:cc \
 		program:aarch64-linux-gnu-gcc busybox kernel-generic headers-generic kernel-6.12 headers-6.12
-	@go run ./test/fetch --arch arm64 busybox kernel-generic headers-generic
+	@go run ./test/fetch --arch arm64 busybox kernel-generic headers-generic $(KEXEC:%=package:%)
 	@go run ./test/kernels --run '$(RUN)' $(if $(RECORD),--record test/kernels/testdata) \
 		$(if $(RUN),,--table docs/agreement.md)
 

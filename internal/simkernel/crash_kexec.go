@@ -127,6 +127,9 @@ func (m *Machine) crashKexecAny(x *context, regs kexec.Regs) {
 	if x.over(m) {
 		return
 	}
+	if m.warnOfStale(x); x.over(m) {
+		return
+	}
 	m.diesOf(End{How: Panicked, Text: "Oops"})
 	m.kexecs.crashed = true
 	m.machineKexec(im, m.onlineCPUs())
@@ -297,6 +300,18 @@ func (m *Machine) crashStopOthersARM64(x *context) {
 		m.printk(kernel.Warning, "SMP: failed to stop secondary CPUs "+cpuList(left))
 		m.dying.stopFailed = true
 	}
+}
+
+// warnOfStale is how arm64's machine_kexec complains of CPUs that were not stopped: by a whole WARN(),
+// which panic_on_warn and warn_limit make another panic of (arch/arm64/kernel/machine_kexec.c).
+func (m *Machine) warnOfStale(x *context) {
+	if !m.dying.stopFailed {
+		return
+	}
+	defer m.in("machine_kexec")()
+	WarnCall{Text: "Some CPUs may be stale, kdump will be unreliable.", At: Place{
+		File: "arch/arm64/kernel/machine_kexec.c", Line: 184, Function: "machine_kexec",
+	}}.fail(m, x)
 }
 
 // cpuList is how the kernel prints a set of CPUs: ranges (lib/vsprintf.c, %*pbl).

@@ -543,13 +543,30 @@ var stopStatements = []statement{
 			stuck(4, true, false), panics)
 		d.wantThen(t, Kexeced)
 		wantEqual(t, "waited", d.end.At, 2*time.Second)
-		wantEqual(t, "lines", d.said[len(d.said)-5:], []string{
+		from := slices.Index(d.said, "2 SMP: stopping secondary CPUs")
+		wantEqual(t, "lines", d.said[from:from+6], []string{
 			"2 SMP: stopping secondary CPUs", "4 SMP: failed to stop secondary CPUs 1-2,4",
-			"6 Starting crashdump kernel...",
-			"4 Some CPUs may be stale, kdump will be unreliable.", "6 Bye!",
+			"6 Starting crashdump kernel...", "4 ------------[ cut here ]------------",
+			"4 Some CPUs may be stale, kdump will be unreliable.",
+			"4 WARNING: CPU: 0 PID: 0 at arch/arm64/kernel/machine_kexec.c:184 machine_kexec+0x10/0x100",
+		})
+		wantEqual(t, "the last", d.said[len(d.said)-2:], []string{
+			"4 ---[ end trace 0000000000000000 ]---", "6 Bye!",
 		})
 		pids, _ := notes(t, d.Machine)
 		wantEqual(t, "notes", len(pids), 2)
+
+		// It counts as any other warning.
+		cfg := cpus("linux-6.1-arm64", 2)
+		cfg.Cmdline = "panic=-1 sysctl.kernel.panic_on_warn=1"
+		d = crashed(t, cfg, stuck(1, true, false), panics)
+		d.wantThen(t, Kexeced) // the panic itself has cleared it
+		cfg.Cmdline = "panic=-1 sysctl.kernel.warn_limit=1"
+		d = crashed(t, cfg, stuck(1, true, false), panics)
+		wantEqual(t, "panic", d.heard("0 Kernel panic - not syncing: kernel: system warned too often "+
+			"(kernel.warn_limit is 1)"), true)
+		wantEqual(t, "started", d.heard("6 Bye!"), false)
+		d.wantThen(t, Restarted)
 	}},
 }
 

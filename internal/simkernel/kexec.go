@@ -412,9 +412,6 @@ const maxListWords = 1 << 20
 func (m *Machine) machineKexec(im *kexec.Image, online int) {
 	defer m.in("machine_kexec")()
 	k := m.kexec()
-	if m.dying.stopFailed {
-		m.printk(kernel.Warning, "Some CPUs may be stale, kdump will be unreliable.")
-	}
 	m.kexecs.cpu = k.Running()
 	steps, err := k.Handover(im, &m.kexecs.cpu, online, maxListWords)
 	m.kexecs.steps = steps

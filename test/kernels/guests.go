@@ -111,14 +111,18 @@ var modules = []string{
 // whether a cell uses them or not, so that few machines must be booted.
 func (g guests) machine(k Kernel, cpus int) (qemu.Machine, error) {
 	words := []string{"rdinit=/init", "crashkernel=192M"}
+	board := ""
 	switch k.Arch {
 	case "amd64":
 		words = append(words, "memmap=0x100000$"+reserved[k.Arch])
 	case "arm64":
 		words = append(words, "mem=736M")
+		// A kernel that is told nokaslr leaves the seed for it where it was, and then
+		// kexec(8) loads nothing.
+		board = "virt,dtb-randomness=off"
 	}
 	m := qemu.Machine{
-		Arch: k.Arch, Kernel: g.vmlinuz(k), Memory: 768, CPUs: cpus,
+		Arch: k.Arch, Kernel: g.vmlinuz(k), Memory: 768, CPUs: cpus, Board: board,
 		Append:      strings.Join(append(words, always...), " "),
 		KernelPanic: true, KeepResets: true, Limit: 6 * time.Minute,
 		Options: []string{"-device", "i6300esb"},
@@ -131,6 +135,11 @@ func (g guests) machine(k Kernel, cpus int) (qemu.Machine, error) {
 			{Path: "capture.cpio", Source: g.capture(k)},
 		},
 	}
+	tools, err := g.kexecTools(k)
+	if err != nil {
+		return m, err
+	}
+	m.Files = append(m.Files, tools...)
 	if cpus == 1 {
 		m.Options = append(m.Options, icount...)
 	}
