@@ -185,13 +185,15 @@ agree: deps simboot build/init-amd64 build/init-arm64 ## play every scenario in 
 KEXEC := kexec-tools libc6 zlib1g libxenmisc4.17 libxencall1 libxendevicemodel1 libxenevtchn1 \
 	libxenforeignmemory1 libxengnttab1 libxentoolcore1 libxentoollog1
 
-# RECORD=1 keeps the consoles, RUN=6.1-amd64/oops plays only what matches.
+# RECORD=1 keeps the consoles, RUN=6.1-amd64/oops or RUN=comeback/oops plays only what matches.
 .PHONY: agree-kernels
-agree-kernels: ## make Debian's kernels fail in QEMU, and the model the same way, and compare
+agree-kernels: build/init-amd64 ## make Debian's kernels fail in QEMU, and the model the same way, and compare
 	@go run ./test/fetch --arch amd64 $(QEMU_amd64) $(QEMU_arm64) program:cc \
 		program:aarch64-linux-gnu-gcc busybox kernel-generic headers-generic kernel-6.12 headers-6.12
 	@go run ./test/fetch --arch arm64 busybox kernel-generic headers-generic $(KEXEC:%=package:%)
 	@go run ./test/kernels --run '$(RUN)' $(if $(RECORD),--record test/kernels/testdata) \
+		$(if $(RUN),,--table docs/agreement.md)
+	@go run ./test/kernels --policies --run '$(RUN)' $(if $(RECORD),--record test/kernels/testdata) \
 		$(if $(RUN),,--table docs/agreement.md)
 
 BENCH_PACKAGES := sysvinit-core libc6 libselinux1 libpcre2-8-0

@@ -121,15 +121,19 @@ func (g guests) boot(k Kernel, cpus int) error {
 	if err != nil {
 		return s.explain(err)
 	}
-	if _, err := vm.Monitor.Execute("stop", nil); err != nil {
+	return s.keep(g.snapshot(k, cpus))
+}
+
+// keep stops a machine and writes its state into a file.
+func (s session) keep(file string) error {
+	if _, err := s.vm.Monitor.Execute("stop", nil); err != nil {
 		return err
 	}
-	file := g.snapshot(k, cpus)
-	if _, err := vm.Monitor.Execute("migrate", map[string]any{"uri": "exec:cat > " + file}); err != nil {
+	if _, err := s.vm.Monitor.Execute("migrate", map[string]any{"uri": "exec:cat > " + file}); err != nil {
 		return err
 	}
 	for {
-		answer, err := vm.Monitor.Execute("query-migrate", nil)
+		answer, err := s.vm.Monitor.Execute("query-migrate", nil)
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
+
+	"github.com/rebound-init/rebound/internal/knob"
 )
 
 // A Result is what came of a cell on a kernel.
@@ -153,4 +158,98 @@ func settings(c Cell) string {
 		return "as they are"
 	}
 	return strings.Join(words, ", ")
+}
+
+// The page has two halves, which are written one at a time.
+type half int
+
+const (
+	firstHalf half = iota
+	secondHalf
+)
+
+// policyTitle begins the second half.
+const policyTitle = "## Policies: predicted and measured\n"
+
+// writeHalf replaces a half of the page and keeps the other one.
+func writeHalf(file string, which half, text string) error {
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	first, second, _ := strings.Cut(string(old), policyTitle)
+	if which == firstHalf {
+		first = strings.TrimRight(text, "\n") + "\n\n"
+	} else {
+		second = text
+	}
+	page := strings.TrimRight(first, "\n") + "\n"
+	if second != "" {
+		page += "\n" + policyTitle + second
+	}
+	return os.WriteFile(file, []byte(page), 0o644)
+}
+
+// policyTable is the second half: each failure under each policy.
+func policyTable(k Kernel, fates []Fate, predicted map[string]map[string]Fate) string {
+	var rows, notes strings.Builder
+	n, same := 0, 0
+	for _, p := range provokable() {
+		rows.WriteString("| `" + p.Failure + "` |")
+		for _, policy := range knob.Presets() {
+			i := slices.IndexFunc(fates, func(f Fate) bool { return f.is(policy, p) })
+			if i < 0 {
+				rows.WriteString(" not played |")
+				continue
+			}
+			n++
+			real, model := fates[i], predicted[policy][p.Failure]
+			if why := real.differs(model); why != "" {
+				fmt.Fprintf(&notes, "- `%s` with `%s`: %s: predicted %v; measured %v\n", p.Failure, policy, why,
+					model, real)
+				rows.WriteString(" **differs**")
+			} else {
+				same++
+			}
+			rows.WriteString(" " + inBoth(model, real) + " |")
+		}
+		rows.WriteString("\n")
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `
+Of Debian's Linux %s, with one CPU, and without a watchdog that is fed, a crash kernel or
+pstore: for each preset of `+"`panic.policy`"+` what `+"`panicctl matrix`"+` predicts, and what happened in QEMU
+when our PID 1 had set that preset and the kernel failed. The machine is booted once for each
+preset; that PID 1 has set it is read back then. Where two times are given, the first is the
+predicted one and the second the measured one, from the failure to the end of the kernel, by a clock of
+a guest whose time is the instructions that it executes. Outcome and evidence must be equal, and
+times within a fifth or a second. Evidence is what the kernel has said on the console. A
+machine goes on if its guest says so and PID 1 then powers it off when asked to.
+
+`+"`init-death`"+`,
+`+"`init-fault`"+` and `+"`oops-init`"+` are what the model means by them: failures of a PID 1 with one thread,
+or of all its threads. Our PID 1 executes such a program for them. One thread of its own that ends by an
+oops takes not all of PID 1 away, and is no panic of itself: see `+"`panic.on_oops`"+`.
+
+%d of %d are as predicted.
+
+`, strings.Replace(k.Name, "-", " for ", 1), same, n)
+	b.WriteString("| failure | " + strings.Join(knob.Presets(), " | ") + " |\n")
+	b.WriteString("|---|" + strings.Repeat("---|", len(knob.Presets())) + "\n" + rows.String())
+	if notes.Len() > 0 {
+		b.WriteString("\n### What is not as predicted\n\n" + notes.String())
+	}
+	return b.String()
+}
+
+// inBoth is a prediction with what was measured.
+func inBoth(model, real Fate) string {
+	text := strings.ReplaceAll(real.Outcome, "-", " ")
+	if model.After != nil && real.After != nil {
+		text += fmt.Sprintf(": %.2f s, %.2f s", *model.After, *real.After)
+	}
+	if len(real.Evidence) == 0 {
+		text += "; leaves nothing"
+	}
+	return text
 }

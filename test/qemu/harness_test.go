@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,4 +274,24 @@ func TestHarnessTypesAtASecondPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.ExpectOn(1, "\n42\r")
+}
+
+// A machine that leaves panics or the console's level to its kernel says nothing of them.
+func TestBootLineSaysWhatIsAskedFor(t *testing.T) {
+	for _, c := range []struct {
+		m    Machine
+		want string
+	}{
+		{Machine{Append: "x"}, "console=ttyS0 no_timer_check panic=-1 quiet x"},
+		{Machine{Append: "x", KernelPanic: true}, "console=ttyS0 no_timer_check quiet x"},
+		{Machine{Append: "x", KernelPanic: true, Loud: true}, "console=ttyS0 no_timer_check x"},
+	} {
+		_, args, err := c.m.Command("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := args[slices.Index(args, "-append")+1]; got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
 }

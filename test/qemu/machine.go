@@ -34,6 +34,13 @@ type Machine struct {
 	// says panic=-1, so that a panic ends the machine at once.
 	KernelPanic bool
 
+	// Loud leaves the console's level to the kernel's default; otherwise the boot line says quiet.
+	Loud bool
+
+	// Room is how many bytes of each console may wait for a reader that is slow; with 0 it is a few
+	// hundred. If there is none, the machine waits, by its own clock.
+	Room int
+
 	// Limit is the longest the machine may live. If 0, ten minutes.
 	Limit time.Duration
 }
@@ -128,11 +135,14 @@ func (m Machine) Command(initrd string) (program string, args []string, err erro
 
 // words are the kernel's command line.
 func (m Machine) words(p platform) string {
-	panics := " panic=-1"
-	if m.KernelPanic {
-		panics = ""
+	said := p.words
+	if !m.KernelPanic {
+		said += " panic=-1"
 	}
-	return p.words + panics + " quiet " + m.Append
+	if !m.Loud {
+		said += " quiet"
+	}
+	return said + " " + m.Append
 }
 
 // Kernel is where `make deps` puts the kernel for an architecture.

@@ -122,6 +122,12 @@ func (vm *VM) start(program string, args []string, tee io.Writer) error {
 		if err != nil {
 			return err
 		}
+		if room := vm.Machine.Room; room > 0 {
+			their := int(theirs[len(theirs)-1].Fd())
+			if err := unix.SetsockoptInt(their, unix.SOL_SOCKET, unix.SO_SNDBUF, room); err != nil {
+				return os.NewSyscallError("setsockopt", err)
+			}
+		}
 		if i > 0 {
 			tee = nil
 		}

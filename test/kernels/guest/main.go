@@ -1,4 +1,5 @@
-// Guest is PID 1 of the machines whose kernels are to fail. It does what lines on its console say,
+// Guest is PID 1 of the machines whose kernels are to fail, or the PID 1 of this project starts it. It
+// does what lines on its console say,
 // commands separated by ";", one after the other, and says on the console, as the kernel does and in
 // order with it, how each went.
 //
@@ -15,6 +16,9 @@
 //	exit N                  PID 1 exits
 //	kill 11                 PID 1, which has several threads, dies of a signal
 //	wait SECONDS            leaves the processor to others
+//	clock                   says what the HPET counts, which a monitor can read as well
+//	poweroff                asks PID 1, which is another program then, to power off
+//	init-dies WAY           asks that one to become this program and to die: exit, segv or oops
 //	show FILE...            copies files that match to the console, each line behind "| "
 package main
 
@@ -42,6 +46,9 @@ const mark = "rebound-kernels: "
 func init() { runtime.LockOSThread() }
 
 func main() {
+	if os.Getpid() == 1 && len(os.Args) > 1 && os.Args[1] == "die" {
+		die()
+	}
 	if err := prepare(); err != nil {
 		say("error %v", err)
 	}
@@ -206,6 +213,15 @@ func (g *guest) do(verb string, args []string) error {
 		return dieOf(unix.Signal(n))
 	case verb == "wait" && len(args) == 1:
 		return unix.Nanosleep(&unix.Timespec{Sec: int64(n)}, nil)
+	case verb == "clock":
+		return clock()
+	case verb == "poweroff":
+		return unix.Kill(1, unix.SIGUSR2)
+	case verb == "init-dies" && len(args) == 1:
+		if err := os.WriteFile(wayToDie, []byte(args[0]), 0o600); err != nil {
+			return err
+		}
+		return unix.Kill(1, unix.SIGQUIT)
 	case verb == "show":
 		return g.show(args)
 	}
@@ -370,6 +386,43 @@ func dieOf(s unix.Signal) error {
 	}
 	*(*int)(unsafe.Add(unsafe.Pointer(nil), 8)) = 1
 	return nil
+}
+
+// wayToDie says how PID 1 is to die when it restarts as this program.
+const wayToDie = "/way-to-die"
+
+// die is what PID 1 does then.
+func die() {
+	if err := clock(); err != nil {
+		say("error clock: %v", err)
+	}
+	way, err := os.ReadFile(wayToDie)
+	switch string(way) {
+	case "segv":
+		err = dieOf(unix.SIGSEGV)
+	case "oops":
+		err = become("echo null-write >/proc/rebound-crash")
+	}
+	if err != nil {
+		say("error %s: %v", way, err)
+	}
+	os.Exit(1)
+}
+
+// clock says what the main counter of the HPET has. It needs iomem=relaxed: the kernel uses it, too.
+func clock() error {
+	const base, counter = 0xfed00000, 0xf0
+	mem, err := os.OpenFile("/dev/mem", os.O_RDONLY|unix.O_SYNC, 0)
+	if err != nil {
+		return err
+	}
+	defer mem.Close()
+	page, err := unix.Mmap(int(mem.Fd()), base, os.Getpagesize(), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return os.NewSyscallError("mmap", err)
+	}
+	say("hpet %d", *(*uint64)(unsafe.Pointer(&page[counter])))
+	return unix.Munmap(page)
 }
 
 // show copies files to the console itself. The kernel is silent meanwhile, so that no line of its
