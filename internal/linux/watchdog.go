@@ -13,7 +13,9 @@ import (
 // devtmpfs, for the inittab may not have mounted one yet; only if it is not there, or there is no
 // devtmpfs, the path counts as it stands.
 func (k *Kernel) OpenWatchdog(path string) (kernel.FD, error) {
-	const flags = unix.O_WRONLY | unix.O_CLOEXEC
+	// A watchdog knows nothing of the last two. They are for a wrong path: a fifo would wait for a
+	// reader, a serial line for its carrier, and become the terminal of PID 1's session.
+	const flags = unix.O_WRONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
 	if name, ok := strings.CutPrefix(path, "/dev/"); ok {
 		if dir, err := k.devView(); err == nil {
 			fd, err := above(unix.Openat(dir, name, flags, 0))
